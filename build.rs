@@ -1,0 +1,295 @@
+//! Builds Lua 5.4.4 twice from the sources of the crate `lua-src`: once as it is (`liblua54.a`) and once
+//! wired to the pool (`liblua54_pool.a`). Both get the same fixes, the same flags and one translation unit.
+//!
+//! find the sources -> verify SHA-256 -> copy -> apply vendor/*.patch -> generate onelua.c -> compile
+
+// The layout file is shared with the crate: the C header with the pool's fast path is generated from it.
+#[path = "src/pool/layout.rs"]
+#[allow(dead_code)]
+mod layout;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/pool/layout.rs");
+    #[cfg(feature = "programs")]
+    if let Err(message) = lua::main() {
+        eprintln!("error: {message}");
+        std::process::exit(1);
+    }
+}
+
+#[cfg(feature = "programs")]
+mod lua {
+    use std::collections::BTreeMap;
+    use std::env;
+    use std::ffi::OsString;
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use diffy::patch_set::{FileOperation, ParseOptions, PatchSet};
+    use sha2::{Digest, Sha256};
+
+    type Result<T> = std::result::Result<T, String>;
+
+    /// Where the spy compiler writes the folder it was asked to compile from.
+    const SPY_REPORT: &str = "LUA_POOL_SPY_REPORT";
+    /// Set for the copy of this program that only asks lua-src to compile.
+    const SPY_ASK: &str = "LUA_POOL_SPY_ASK";
+
+    pub fn main() -> Result<()> {
+        // This program plays three parts; see `find_lua_sources`.
+        if let Some(report) = env::var_os(SPY_REPORT) {
+            let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+            if !arguments.is_empty() {
+                return spy_on_compilation(&arguments, Path::new(&report));
+            }
+            if let Some(scratch) = env::var_os(SPY_ASK) {
+                lua_src::Build::new().out_dir(scratch).build(lua_src::Lua54);
+                return Ok(());
+            }
+        }
+
+        let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; run this through cargo")?);
+        let sources = verified_sources(&find_lua_sources(&out_dir)?)?;
+        let patches = read_patches(Path::new("vendor"))?;
+
+        for flavor in [Flavor::System, Flavor::Pool] {
+            let folder = out_dir.join(flavor.library());
+            write_sources(flavor, &folder, &sources, &patches)?;
+            compile(flavor, &folder, sources.keys());
+        }
+
+        let include = out_dir.join(Flavor::System.library());
+        println!("cargo::rustc-env=LUA54_INCLUDE={}", include.display());
+        if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "unix") {
+            // C modules loaded by `require` look for lua_* in the program itself.
+            println!("cargo::rustc-link-arg-bins=-rdynamic");
+        }
+        Ok(())
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Flavor {
+        System,
+        Pool,
+    }
+
+    impl Flavor {
+        /// Name of the static library, which is also the name of the folder its sources are in.
+        fn library(self) -> &'static str {
+            match self {
+                Flavor::System => "lua54",
+                Flavor::Pool => "lua54_pool",
+            }
+        }
+
+        /// Whether a patch, by the first word of its name, belongs to this flavor.
+        fn wants(self, patch_name: &str) -> Result<bool> {
+            match patch_name.split('-').next() {
+                Some("fix") => Ok(cfg!(feature = "lua-fixes")),
+                Some("speed") => Ok(true),
+                Some("pool") => Ok(self == Flavor::Pool),
+                _ => Err(format!(
+                    "vendor/{patch_name}: a patch is named fix-* (a bug of 5.4.4, both programs), speed-* (both \
+                     programs) or pool-* (lua54_pool alone)"
+                )),
+            }
+        }
+    }
+
+    /// lua-src exports no path to its C files. So this program runs itself again as somebody who asks lua-src to
+    /// compile them, with itself as the compiler; the compiler part writes down where `lapi.c` was.
+    fn find_lua_sources(out_dir: &Path) -> Result<PathBuf> {
+        let me = env::current_exe().map_err(|e| format!("cannot find the build program itself: {e}"))?;
+        let target = env::var("TARGET").map_err(|e| format!("TARGET: {e}"))?;
+        let report = out_dir.join("spy-report");
+        let scratch = out_dir.join("spy-scratch");
+        let _ = fs::remove_file(&report);
+
+        let mut ask = Command::new(&me);
+        for (name, _) in env::vars_os() {
+            let plain = name.to_string_lossy();
+            // Whatever would put another compiler, or a wrapper around it, in our place.
+            if ["CC", "HOST_CC", "TARGET_CC", "RUSTC_WRAPPER", "CC_WRAPPER"].contains(&&*plain)
+                || plain.starts_with("CC_")
+            {
+                ask.env_remove(&name);
+            }
+        }
+        // The spy fails on purpose once it knows enough, so neither its exit status nor its complaints matter.
+        let output = ask
+            .env(format!("CC_{target}"), &me)
+            .env(SPY_REPORT, &report)
+            .env(SPY_ASK, &scratch)
+            .output()
+            .map_err(|e| format!("cannot run {}: {e}", me.display()))?;
+        let _ = fs::remove_dir_all(&scratch);
+        let folder = fs::read_to_string(&report).map_err(|e| {
+            format!(
+                "the sources of lua-src were not found ({e}); it said:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })?;
+        Ok(PathBuf::from(folder))
+    }
+
+    fn spy_on_compilation(arguments: &[OsString], report: &Path) -> Result<()> {
+        let lapi = arguments.iter().map(Path::new).find(|argument| argument.ends_with("lapi.c"));
+        let Some(folder) = lapi.and_then(Path::parent) else {
+            return Ok(()); // a question about the compiler's family or flags
+        };
+        let folder = folder.to_str().ok_or("the path of lua-src is not valid Unicode")?;
+        fs::write(report, folder).map_err(|e| format!("{}: {e}", report.display()))?;
+        Err("enough seen".into())
+    }
+
+    /// Reads Lua's sources, all of which must be as vendor/lua-5.4.4.sha256 says.
+    fn verified_sources(folder: &Path) -> Result<BTreeMap<String, String>> {
+        let list = "vendor/lua-5.4.4.sha256";
+        println!("cargo::rerun-if-changed={list}");
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let sums = fs::read_to_string(list).map_err(|e| format!("{list}: {e}"))?;
+        let mut sources = BTreeMap::new();
+        for line in sums.lines() {
+            let (expected, name) =
+                line.split_once("  ").ok_or_else(|| format!("{list}: this is not a checksum line: {line}"))?;
+            let path = folder.join(name);
+            let bytes = fs::read(&path).map_err(|e| format!("Lua source file {}: {e}", path.display()))?;
+            let mut actual = String::new();
+            for byte in Sha256::digest(&bytes) {
+                write!(actual, "{byte:02x}").expect("writing to a string");
+            }
+            if actual != expected {
+                return Err(format!(
+                    "{} is not Lua 5.4.4's {name}: its SHA-256 is {actual}, {list} says {expected}; \
+                     fetch lua-src 544.0.1 anew",
+                    path.display()
+                ));
+            }
+            let text = String::from_utf8(bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+            sources.insert(name.to_owned(), text);
+        }
+        Ok(sources)
+    }
+
+    /// All patches of ours, in the order of their names.
+    fn read_patches(vendor: &Path) -> Result<BTreeMap<String, String>> {
+        println!("cargo::rerun-if-changed={}", vendor.display());
+        let mut patches = BTreeMap::new();
+        let entries = fs::read_dir(vendor).map_err(|e| format!("{}: {e}", vendor.display()))?;
+        for entry in entries {
+            let path = entry.map_err(|e| format!("{}: {e}", vendor.display()))?.path();
+            if path.extension().is_some_and(|extension| extension == "patch") {
+                println!("cargo::rerun-if-changed={}", path.display());
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+                patches.insert(name, text);
+            }
+        }
+        Ok(patches)
+    }
+
+    /// Writes the patched sources, the generated header and the one translation unit into `folder`.
+    fn write_sources(
+        flavor: Flavor,
+        folder: &Path,
+        sources: &BTreeMap<String, String>,
+        patches: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let mut files = sources.clone();
+        for (name, text) in patches {
+            if flavor.wants(name)? {
+                apply_patch(name, text, &mut files)?;
+            }
+        }
+        files.insert("onelua.c".into(), one_translation_unit());
+        files.insert("lua_pool_layout.h".into(), super::layout::c_header());
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        for (name, text) in &files {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn apply_patch(patch_name: &str, text: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
+        let mut applied = 0;
+        for part in PatchSet::parse(text, ParseOptions::unidiff()) {
+            let part = part.map_err(|e| format!("vendor/{patch_name} is not a unified diff: {e}"))?;
+            let FileOperation::Modify { original, .. } = part.operation() else {
+                return Err(format!("vendor/{patch_name} may only change files that Lua has"));
+            };
+            let name = original.trim_start_matches("a/").to_owned();
+            let file =
+                files.get_mut(&name).ok_or_else(|| format!("vendor/{patch_name} changes {name}, which Lua lacks"))?;
+            let patch = part.patch().as_text().ok_or_else(|| format!("vendor/{patch_name} is not a text patch"))?;
+            *file = diffy::apply(file, patch)
+                .map_err(|e| format!("vendor/{patch_name} does not apply to {name} any more: {e}"))?;
+            applied += 1;
+        }
+        if applied == 0 {
+            return Err(format!("vendor/{patch_name} changes nothing; delete it or repair it"));
+        }
+        Ok(())
+    }
+
+    /// Lua as one C file: the compiler sees across all of its modules, with any C compiler and no LTO.
+    fn one_translation_unit() -> String {
+        let headers = [
+            "assert", "ctype", "errno", "float", "limits", "locale", "math", "setjmp", "signal", "stdarg", "stddef",
+            "stdio", "stdlib", "string", "time",
+        ];
+        let modules = [
+            "lzio", "lctype", "lopcodes", "lmem", "lundump", "ldump", "lstate", "lgc", "llex", "lcode", "lparser",
+            "ldebug", "lfunc", "lobject", "ltm", "lstring", "ltable", "ldo", "lvm", "lapi", "lauxlib", "lbaselib",
+            "lcorolib", "ldblib", "liolib", "lmathlib", "loadlib", "loslib", "lstrlib", "ltablib", "lutf8lib", "linit",
+        ];
+        let mut unit = String::from("/* generated by build.rs */\n#include \"lprefix.h\"\n");
+        for header in headers {
+            writeln!(unit, "#include <{header}.h>").expect("writing to a string");
+        }
+        // Lua's modules become one: what they share among themselves is static, the Lua API stays visible.
+        unit.push_str(
+            "#define LUA_CORE\n#define LUA_LIB\n#define ltable_c\n#define lvm_c\n#include \"luaconf.h\"\n\
+             #undef LUAI_FUNC\n#undef LUAI_DDEC\n#undef LUAI_DDEF\n\
+             #define LUAI_FUNC static\n#define LUAI_DDEC(def)\n#define LUAI_DDEF static\n",
+        );
+        for module in modules {
+            writeln!(unit, "#include \"{module}.c\"").expect("writing to a string");
+        }
+        unit
+    }
+
+    fn compile<'a>(flavor: Flavor, folder: &Path, sources: impl Iterator<Item = &'a String>) {
+        let missing: Vec<_> = sources.filter(|name| !folder.join(name).exists()).collect();
+        assert!(missing.is_empty(), "not written: {missing:?}");
+        let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+        let mut build = cc::Build::new();
+        build
+            .file(folder.join("onelua.c"))
+            .include(folder)
+            .std("gnu99")
+            .opt_level(2)
+            .warnings(false)
+            .cargo_warnings(true)
+            .flag_if_supported("-fno-stack-protector")
+            .flag_if_supported("-fno-math-errno")
+            .define("LUA_COMPAT_5_3", None)
+            // The archive is linked by the program that names it; see src/bin.
+            .cargo_metadata(false)
+            .emit_rerun_if_env_changed(true);
+        match os.as_str() {
+            "macos" | "ios" => build.define("LUA_USE_MACOSX", None),
+            "windows" => build.define("LUA_USE_WINDOWS", None),
+            _ => build.define("LUA_USE_LINUX", None),
+        };
+        if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
+            build.define("LUA_USE_APICHECK", None);
+        }
+        build.compile(flavor.library());
+        let out_dir = env::var("OUT_DIR").unwrap_or_default();
+        println!("cargo::rustc-link-search=native={out_dir}");
+    }
+}

@@ -1,0 +1,3 @@
+pub fn c_header() -> String {
+    String::new()
+}
