@@ -1,3 +1,9 @@
-pub mod pool {
-    pub mod layout;
-}
+//! A pool allocator for Lua 5.4 states.
+#![warn(missing_docs, unsafe_op_in_unsafe_fn)]
+
+mod lua_alloc;
+mod os;
+pub mod pool;
+
+pub use lua_alloc::lua_pool_alloc;
+pub use pool::{Pool, PoolBuilder, PoolError, Violation};
