@@ -2,8 +2,13 @@
 #![warn(missing_docs, unsafe_op_in_unsafe_fn)]
 
 mod lua_alloc;
-mod os;
+pub mod os;
 pub mod pool;
+
+#[cfg(feature = "programs")]
+pub mod interpreter;
+#[cfg(feature = "programs")]
+pub mod lua_ffi;
 
 pub use lua_alloc::lua_pool_alloc;
 pub use pool::{Pool, PoolBuilder, PoolError, Violation};

@@ -1,12 +1,15 @@
-//! The operating system behind one small interface: map, unmap, purge, remap. Nothing else in the crate asks the
-//! system for memory.
+//! Everything this crate asks of the operating system and of the C runtime.
+//!
+//! Memory comes through six functions: map, unmap, purge, restore, remap, and a count of what is resident.
 
+#[cfg(feature = "programs")]
+pub mod c_runtime;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
 #[cfg(unix)]
-pub use unix::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
+pub(crate) use unix::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
 #[cfg(windows)]
-pub use windows::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
+pub(crate) use windows::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};

@@ -157,6 +157,11 @@ impl Pool {
         self.raw().verify()
     }
 
+    /// Runs the whole-pool checker; a violation is printed on standard error and aborts the process.
+    pub fn verify_or_abort(&self) {
+        self.raw().verify_or_abort();
+    }
+
     /// Sets the hard limit in bytes, rounded down to 64 KiB; `None` lifts it. A limit below what is in use is taken:
     /// nothing is lost, and nothing more is handed out from the system until there is less.
     pub fn set_limit_bytes(&mut self, limit: Option<usize>) {
