@@ -4,6 +4,7 @@ use core::ffi::c_void;
 use core::ptr;
 
 use crate::pool::RawPool;
+use crate::pool::layout::ChunkHeader;
 
 /// Tags that Lua passes as `osize` of a new block whose contents are Lua's own and need 8-byte alignment: strings,
 /// tables, functions, threads, upvalues and prototypes. Anything else (userdata, arrays and buffers with tag 0, the
@@ -22,6 +23,7 @@ const EIGHT_BYTE_TAGS: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 1
 ///
 /// # Safety
 /// `ud` is [`Pool::as_ud`] of a live pool that no other thread uses meanwhile; `ptr` is null or a live block of it.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize: usize, nsize: usize) -> *mut c_void {
     let pool = ud.cast::<RawPool>();
     // SAFETY: the caller's promise; nothing below panics.
@@ -36,4 +38,26 @@ pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize
         }
         (*pool).reallocate(ptr.cast(), nsize, true).cast()
     }
+}
+
+/// The slow path of the inlined allocation (include/lua_pool_inline.h): fills the list of `class` and takes a block
+/// from it; null when there is no memory.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile; `class` is one of its classes, with an empty list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_refill(pool: *mut c_void, class: usize) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { (*pool.cast::<RawPool>()).refill(class).cast() }
+}
+
+/// The slow path of the inlined free: the countdown of the chunk at `header` has ended.
+///
+/// # Safety
+/// `header` is a live chunk header of a pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
+    let header = header.cast::<ChunkHeader>();
+    // SAFETY: the caller's promise; a live header names its pool.
+    unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
 }
