@@ -26,9 +26,28 @@ pub struct ClassState {
     pub chunks_acquired: u64,
     /// Chunks released, ever.
     pub chunks_released: u64,
+    /// Free blocks of the bootstrap unit that wait until the class would need another chunk.
+    pub parked: *mut FreeBlock,
+    /// Length of `parked`.
+    pub parked_count: u32,
     /// Bytes taken from the bootstrap unit.
     pub bootstrap_bytes: u32,
+    /// Blocks of the bootstrap unit freed, as far as [`BUSY_FREES`].
+    pub bootstrap_frees: u32,
 }
+
+impl ClassState {
+    /// The parked blocks (null if there are none) and their number.
+    fn take_parked(&mut self) -> (*mut FreeBlock, u32) {
+        let taken = (self.parked, self.parked_count);
+        (self.parked, self.parked_count) = (ptr::null_mut(), 0);
+        taken
+    }
+}
+
+/// A class that frees this many blocks of the bootstrap unit is busy, and gets a chunk: there a free is cheap, here
+/// every one takes the slow path.
+const BUSY_FREES: u32 = 32;
 
 /// The books of large blocks.
 pub struct LargeBooks {
@@ -202,13 +221,18 @@ impl RawPool {
         // it is carved.
         unsafe {
             if state.carving.is_null() {
-                if let Some(block) = self.bootstrap.allocate(base, class, &mut state.bootstrap_bytes) {
+                if state.bootstrap_frees < BUSY_FREES
+                    && let Some(block) = self.bootstrap.allocate(base, class, &mut state.bootstrap_bytes)
+                {
                     let block = block.cast::<FreeBlock>();
                     (*block).next = ptr::null_mut();
                     return (block, 1);
                 }
+                if state.chunks_acquired > 0 && !state.parked.is_null() {
+                    return state.take_parked();
+                }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
-                    return (ptr::null_mut(), 0);
+                    return state.take_parked();
                 };
                 let header = header_of(unit_start.as_ptr());
                 header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
@@ -290,11 +314,18 @@ impl RawPool {
             (*header).free = (*block).next;
             (*header).countdown = 1;
             let class = self.bootstrap.class_at(self.base(), block.cast());
-            (*block).next = self.lists.free[class];
-            self.lists.free[class] = block;
             let state = &mut self.classes[class];
             state.returned += 1;
-            state.handed += 1;
+            if state.bootstrap_frees < BUSY_FREES {
+                state.bootstrap_frees += 1;
+                state.handed += 1;
+                (*block).next = self.lists.free[class];
+                self.lists.free[class] = block;
+            } else {
+                (*block).next = state.parked;
+                state.parked = block;
+                state.parked_count += 1;
+            }
         }
     }
 

@@ -130,7 +130,7 @@ impl RawPool {
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
                 chunks_released: state.chunks_released,
-                free_blocks: listed,
+                free_blocks: listed + u64::from(state.parked_count),
             });
         }
         self.segments.for_each(|segment| {

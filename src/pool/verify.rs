@@ -205,13 +205,26 @@ impl RawPool {
         Ok(())
     }
 
+    /// The allocation list, and the parked blocks of the bootstrap unit.
     fn check_allocation_list(&self, class: usize, census: &Census) -> Checked {
         let base = self.base().addr();
+        let state = &self.classes[class];
         let mut seen = HashSet::new();
         let mut block = self.lists.free[class];
-        while !block.is_null() {
+        let mut parked = false;
+        let mut listed = 0;
+        loop {
+            if block.is_null() && !parked {
+                parked = true;
+                listed = seen.len();
+                block = state.parked;
+            }
+            if block.is_null() {
+                break;
+            }
             require(seen.insert(block.addr()), || format!("class {class}: {block:p} is free twice"))?;
             let header = header_of(block.cast());
+            require(!parked || unit_base(header).addr() == base, || format!("class {class}: {block:p} parked"))?;
             if unit_base(header).addr() == base {
                 // SAFETY: the block lies in the bootstrap unit, as its address says.
                 let found = unsafe { self.bootstrap.class_at(self.base(), block.cast()) };
@@ -225,8 +238,8 @@ impl RawPool {
             // SAFETY: just checked to be a block of this pool.
             block = unsafe { (*block).next };
         }
-        let state = &self.classes[class];
-        require(state.handed >= seen.len() as u64, || format!("class {class}: more listed than handed out"))?;
+        require(seen.len() - listed == state.parked_count as usize, || format!("class {class}: parked blocks"))?;
+        require(state.handed >= listed as u64, || format!("class {class}: more listed than handed out"))?;
         require(state.returned <= state.handed, || format!("class {class}: more returned than handed out"))
     }
 }
