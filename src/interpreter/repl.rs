@@ -19,6 +19,9 @@ pub(super) fn is_terminal() -> bool {
 #[derive(Default)]
 pub(super) struct Input {
     terminal: Option<Terminal>,
+    /// Lines are written out after they are read, so that output reads like a session on a terminal, which does that
+    /// itself. lua does so, by way of readline, and the official main.lua expects it.
+    echoes: bool,
     line: Vec<u8>,
 }
 
@@ -47,6 +50,11 @@ impl Input {
             }
             self.line.push(byte);
         }
+        if any && self.echoes {
+            write_output(&self.line);
+            write_output(b"\n");
+            flush_output();
+        }
         self.cut_at_nul();
         any
     }
@@ -73,6 +81,7 @@ impl Input {
 pub(super) unsafe fn run(state: *mut lua_State, front: &mut Front) {
     front.reporter.shows_name = false;
     front.input.terminal = Terminal::open();
+    front.input.echoes = !is_terminal();
     // SAFETY: the caller's promise.
     unsafe {
         while let Some(mut status) = load(state, &mut front.input) {

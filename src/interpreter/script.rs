@@ -17,8 +17,10 @@ pub(super) unsafe fn run_protected(state: *mut lua_State, front: *mut Front) -> 
     // SAFETY: the caller's promise; a fresh state has room for two.
     unsafe {
         lua_pushcfunction(state, protected_main);
+        // As many arguments as lua.c's has: a script can count the stack slots that are left.
+        lua_pushinteger(state, 0);
         lua_pushlightuserdata(state, front.cast());
-        let status = lua_pcall(state, 1, 1, 0);
+        let status = lua_pcall(state, 2, 1, 0);
         let finished = lua_toboolean(state, -1) != 0;
         (*front).reporter.report(state, status) && finished
     }
@@ -26,10 +28,10 @@ pub(super) unsafe fn run_protected(state: *mut lua_State, front: *mut Front) -> 
 
 /// Returns `true` to Lua if all went well, and nothing where a message was already written.
 unsafe extern "C-unwind" fn protected_main(state: *mut lua_State) -> c_int {
-    // SAFETY: called by `run_protected`, with its `front` as the argument. What follows runs on the state Lua passed,
+    // SAFETY: called by `run_protected`, with its `front` as the second argument. What follows runs on the state Lua passed,
     // as lua.c does it call by call, and no frame in here owns anything.
     unsafe {
-        let front = &mut *lua_touserdata(state, 1).cast::<Front>();
+        let front = &mut *lua_touserdata(state, 2).cast::<Front>();
         luaL_checkversion(state);
         if front.options.version {
             print_lua_version();
