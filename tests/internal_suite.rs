@@ -39,20 +39,17 @@ fn build() -> PathBuf {
     let folder = scratch().join("internal-suite");
     let allocator = build_allocator(&folder);
     let sources = c_compiler::lua_include().with_file_name("lua54_pool");
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/internal_suite");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = package.join("tests/internal_suite");
     let program = folder.join("lua");
 
     let mut compile = c_compiler::compiler();
     compile.args(["-std=gnu99", "-O2", "-DLUA_COMPAT_5_3", "-DLUA_USER_H=\"user.h\""]);
     compile.arg(if cfg!(target_os = "macos") { "-DLUA_USE_MACOSX" } else { "-DLUA_USE_LINUX" });
-    compile.arg("-I").arg(ours).arg("-I").arg(&folder).arg("-I").arg(&sources);
-    for entry in fs::read_dir(&sources).expect("the sources of lua54_pool") {
-        let path = entry.expect("a file of lua54_pool").path();
-        // T needs Lua's internal functions, which the one translation unit hides.
-        if path.extension().is_some_and(|extension| extension == "c") && !path.ends_with("onelua.c") {
-            compile.arg(path);
-        }
+    for headers in [&ours, &folder, &sources, &package.join("include")] {
+        compile.arg("-I").arg(headers);
     }
+    compile.arg(ours.join("lua_and_ltests.c")).arg(folder.join("lua.c"));
     for name in ["ltests.h", "ltests.c", "lua.c"] {
         let fetched = official_suite::file(name).unwrap_or_else(|| {
             panic!("{name} is not in LUA_TESTS_DIR: put that of Lua 5.4.4 there, or unset LUA_TESTS_DIR")
@@ -60,9 +57,6 @@ fn build() -> PathBuf {
         // Copied: the fetched tree has a Lua without our fixes beside these files.
         let copy = folder.join(name);
         fs::copy(fetched, &copy).unwrap_or_else(|e| panic!("{}: {e}", copy.display()));
-        if name.ends_with(".c") {
-            compile.arg(copy);
-        }
     }
     compile.arg(allocator).args(["-rdynamic", "-lm", "-ldl", "-lpthread", "-o"]).arg(&program);
     c_compiler::run(&mut compile);

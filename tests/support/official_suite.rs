@@ -36,9 +36,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// for a reason in `may_leave_out`.
 pub fn passes(program: &Path, options: &[&str], environment: &[(&str, &str)], may_leave_out: &[&str]) {
     let mut run = Run::new(program, options, environment);
-    // main.lua starts programs in the background and reads their process number first: a program that prints
-    // before the shell does makes it fail. Rare, but not on a busy machine, and no fault of the program's.
-    for _ in 0..4 {
+    // launcher.c makes this race unlikely; a machine that is busy enough can still lose it.
+    for _ in 0..2 {
         if run.status.success() || !run.lost_race() {
             break;
         }
@@ -105,7 +104,9 @@ pub const USER_MODE: &str = "_U=true";
 #[cfg(unix)]
 fn start(program: &Path, folder: &Path) -> Command {
     use std::os::unix::process::CommandExt as _;
-    std::os::unix::fs::symlink(program, folder.join("lua")).expect("a link to the program");
+    std::os::unix::fs::symlink(program, folder.join("program")).expect("a link to the program");
+    let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/launcher.c");
+    c_compiler::run(c_compiler::compiler().arg("-o").arg(folder.join("lua")).arg(launcher));
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -S -s 1000 && exec ./lua \"$@\"", "sh"]).process_group(0);
     shell
