@@ -26,6 +26,16 @@ fn lua54_pool_passes_in_full_while_the_pool_checks_itself() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_CHECK", "1")]);
 }
 
+#[test]
+fn a_changed_file_of_the_suite_is_named() {
+    let folder = tempfile::tempdir_in(support::scratch()).expect("a scratch folder");
+    std::fs::write(folder.path().join("all.lua"), "print 'final OK !!!'").expect("a file");
+    let message = official_suite::verify(folder.path(), |_| true).expect_err("the file is not the official one");
+    assert!(message.starts_with("testes/all.lua is not that of Lua 5.4.4: its SHA-256 is "), "{message}");
+    let message = official_suite::verify(folder.path(), |name| name != "testes/api.lua").expect_err("a file lacks");
+    assert!(message.contains("testes/a"), "{message}");
+}
+
 fn passes(program: &str, environment: &[(&str, &str)]) {
     official_suite::passes(Path::new(program), &[], environment, &MAY_LEAVE_OUT);
 }
