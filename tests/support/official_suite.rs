@@ -53,6 +53,9 @@ pub fn passes(program: &Path, options: &[&str], environment: &[(&str, &str)], ma
         tail(&run.stdout, 25),
         tail(&run.stderr, 25).trim_start_matches('.')
     );
+    if cfg!(unix) && !options.contains(&USER_MODE) {
+        assert!(run.stdout.contains("\nprogname: ./lua\n"), "main.lua has not tested {}", program.display());
+    }
     let left_out: Vec<&str> = run
         .stdout
         .lines()
@@ -83,11 +86,7 @@ impl Run {
         command.stderr(File::create(&stderr).expect("a file for the messages"));
         let status = finish(command);
         let read = |path| String::from_utf8_lossy(&fs::read(path).expect("the output")).replace('\r', "");
-        let run = Run { status, stdout: read(&stdout), stderr: read(&stderr) };
-        if cfg!(unix) && !options.contains(&USER_MODE) {
-            assert!(run.stdout.contains("\nprogname: ./lua\n"), "main.lua has not tested {}", program.display());
-        }
-        run
+        Run { status, stdout: read(&stdout), stderr: read(&stderr) }
     }
 
     /// Whether main.lua read `12` or `15`, which its background programs print, as their process number.
@@ -123,6 +122,7 @@ fn start(program: &Path, _folder: &Path) -> Command {
 /// Waits for the end, and ends what the program has left running in its process group.
 fn finish(mut command: Command) -> ExitStatus {
     let mut child = command.spawn().expect("the program starts");
+    drop(child.stdin.take());
     let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().expect("the program can be waited for") {
