@@ -2,7 +2,7 @@
 #![no_main]
 
 use std::ffi::{c_char, c_int};
-use std::ptr;
+use std::{env, ptr};
 
 use clap::{Arg, ArgAction, ArgMatches};
 use lua_pool_allocator::interpreter::{self, Program};
@@ -29,11 +29,11 @@ impl Program for Lua54Pool {
 
     fn options(&self) -> Vec<Arg> {
         let check = Arg::new("pool-check").long("pool-check").action(ArgAction::SetTrue);
-        vec![check.help("Check the whole pool regularly and at exit; abort if it is corrupt (for tests: slow)")]
+        vec![check.help("Check the whole pool regularly and at exit; abort if it is corrupt [or LUA_POOL_CHECK=1]")]
     }
 
     fn configure(&mut self, given: &ArgMatches) -> Result<(), String> {
-        self.check = given.get_flag("pool-check");
+        self.check = given.get_flag("pool-check") || env::var_os("LUA_POOL_CHECK").is_some_and(|value| value == "1");
         Ok(())
     }
 
@@ -58,8 +58,8 @@ impl Program for Lua54Pool {
     }
 }
 
-/// Events of the slow path between two checks: often enough to catch the culprit in the act.
-const CHECK_INTERVAL: u32 = 64;
+/// Events of the slow path between two checks, for every 64 KiB in use.
+const CHECK_INTERVAL: u32 = 4;
 
 /// C's `main` rather than Rust's, which would have the program and its children ignore SIGPIPE, and reopen standard
 /// streams that are closed: scripts would notice.

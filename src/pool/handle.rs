@@ -41,8 +41,9 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs the whole-pool checker after every `interval` events of the slow path, and aborts with a message when it
-    /// finds anything wrong. 0, the default, never runs it. For tests: a check walks the whole pool.
+    /// Runs the whole-pool checker every now and then, and aborts with a message when it finds anything wrong: after
+    /// `interval` events of the slow path for every 64 KiB in use, because a check walks the whole pool. 0, the
+    /// default, never runs it.
     #[must_use]
     pub fn check_interval(mut self, interval: u32) -> Self {
         self.check_interval = interval;

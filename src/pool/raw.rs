@@ -74,7 +74,7 @@ pub struct RawPool {
     pub(super) segments: Segments,
     pub(super) bootstrap: Bootstrap,
     pub(super) large: LargeBooks,
-    /// The checker runs after every this many events of the slow path; 0 = never.
+    /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
     check_interval: u32,
     check_countdown: u32,
     pub(super) classes: [ClassState; CLASS_COUNT],
@@ -388,7 +388,7 @@ impl RawPool {
         self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / super::layout::CHUNK_SIZE };
     }
 
-    /// Runs the checker after every `interval` events of the slow path; 0 turns it off.
+    /// Runs the checker after `interval` events of the slow path for every unit in use; 0 turns it off.
     pub fn set_check_interval(&mut self, interval: u32) {
         self.check_interval = interval;
         self.check_countdown = interval;
@@ -400,7 +400,9 @@ impl RawPool {
         if self.check_interval != 0 {
             self.check_countdown -= 1;
             if self.check_countdown == 0 {
-                self.check_countdown = self.check_interval;
+                // A check walks the whole pool, so a larger pool is checked less often.
+                let units = u32::try_from(self.segments.used_units).unwrap_or(u32::MAX);
+                self.check_countdown = self.check_interval.saturating_mul(units).max(1);
                 self.verify_or_abort();
             }
         }
