@@ -6,6 +6,8 @@ pub mod os;
 pub mod pool;
 
 #[cfg(feature = "programs")]
+pub mod alloc_module;
+#[cfg(feature = "programs")]
 pub mod interpreter;
 #[cfg(feature = "programs")]
 pub mod lua_ffi;

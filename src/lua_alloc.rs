@@ -61,3 +61,16 @@ pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
     // SAFETY: the caller's promise; a live header names its pool.
     unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
 }
+
+/// The pool that a state's memory comes from; null if its allocator is another.
+///
+/// # Safety
+/// `state` is a live state of this thread.
+#[cfg(feature = "programs")]
+pub unsafe fn pool_of(state: *mut crate::lua_ffi::lua_State) -> *mut RawPool {
+    let mut ud = ptr::null_mut();
+    // SAFETY: the caller's promise.
+    let function = unsafe { crate::lua_ffi::lua_getallocf(state, &raw mut ud) };
+    // The function has one address per program: it is exported by name.
+    if function as usize == lua_pool_alloc as *const () as usize { ud.cast() } else { ptr::null_mut() }
+}

@@ -23,7 +23,7 @@ use std::ptr;
 use self::options::{Options, Outcome};
 use self::repl::Input;
 use self::report::Reporter;
-use crate::lua_ffi::{lua_CFunction, lua_State};
+use crate::lua_ffi::lua_State;
 
 /// One of the programs that share this front end.
 pub trait Program {
@@ -50,11 +50,6 @@ pub trait Program {
     /// Creates the state, or gives `NULL` where there is no memory for it. Panic and warning functions are set later.
     fn new_state(&mut self) -> *mut lua_State;
 
-    /// Called after the standard libraries are open, to open what else the program has. It may raise.
-    fn open_modules(&self) -> Option<lua_CFunction> {
-        None
-    }
-
     /// Closes the state. Not called for `os.exit(code, true)`, where Lua closes the state itself.
     ///
     /// # Safety
@@ -71,7 +66,6 @@ struct Front<'a> {
     options: &'a Options<'a>,
     /// The chunk name (`=LUA_INIT…`) and the text of the first set variable of those two.
     init: Option<(&'static CStr, CString)>,
-    open_modules: Option<lua_CFunction>,
     reporter: Reporter<'a>,
     input: Input,
 }
@@ -121,14 +115,7 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
         return false;
     }
     let init = if options.ignore_environment { None } else { script::init_from_environment() };
-    let mut front = Front {
-        arguments,
-        options: &options,
-        init,
-        open_modules: program.open_modules(),
-        reporter,
-        input: Input::default(),
-    };
+    let mut front = Front { arguments, options: &options, init, reporter, input: Input::default() };
     // SAFETY: `state` is fresh and this thread's own; `front` outlives the call and is not used here meanwhile.
     let ok = unsafe {
         state::set_up(state);
