@@ -173,6 +173,7 @@ impl RawPool {
             total = total.and_then(|sum| resident.map(|bytes| sum + bytes as u64));
         };
         self.segments.for_each(|segment| add(segment.base, segment.units * CHUNK_SIZE));
+        self.segments.for_each_spare(|start, units| add(start, units * CHUNK_SIZE));
         let mut header = self.large.head;
         while !header.is_null() {
             // SAFETY: the list holds live headers of large blocks.

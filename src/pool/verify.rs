@@ -145,8 +145,8 @@ impl RawPool {
         let books = &self.segments;
         for (what, counted, written) in [
             ("used", census.used_units + books.direct_units, books.used_units),
-            ("dirty", census.dirty_units, books.dirty_units),
-            ("mapped", census.mapped_units + books.direct_units, books.mapped_units),
+            ("dirty", census.dirty_units + books.spare_units(), books.dirty_units),
+            ("mapped", census.mapped_units + books.direct_units + books.spare_units(), books.mapped_units),
         ] {
             require(counted == written, || format!("{counted} units are {what}, the books say {written}"))?;
         }
