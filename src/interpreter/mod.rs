@@ -138,3 +138,55 @@ fn configure(program: &mut dyn Program, command: clap::Command, options: &Option
 
 /// A pointer to nothing, where C takes an optional string.
 const NO_STRING: *const c_char = ptr::null();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program for whose state there is no memory, or whose options are refused.
+    struct Fails {
+        options: Result<(), &'static str>,
+        asked_for_state: bool,
+    }
+
+    impl Program for Fails {
+        fn name(&self) -> &'static str {
+            "fails"
+        }
+
+        fn about(&self) -> &'static str {
+            "fails"
+        }
+
+        fn options(&self) -> Vec<clap::Arg> {
+            vec![clap::Arg::new("size").long("pool-size").require_equals(true)]
+        }
+
+        fn configure(&mut self, given: &clap::ArgMatches) -> Result<(), String> {
+            assert_eq!(given.get_one::<String>("size").map(String::as_str), Some("7"));
+            self.options.map_err(str::to_owned)
+        }
+
+        fn new_state(&mut self) -> *mut lua_State {
+            self.asked_for_state = true;
+            ptr::null_mut()
+        }
+    }
+
+    /// Whether all went well, and whether it came as far as a state.
+    fn start_with(options: Result<(), &'static str>, arguments: &[&CStr]) -> (bool, bool) {
+        let mut program = Fails { options, asked_for_state: false };
+        (start(&mut program, arguments), program.asked_for_state)
+    }
+
+    #[test]
+    fn without_memory_for_a_state_the_run_fails_and_ends() {
+        assert_eq!(start_with(Ok(()), &[c"fails", c"--pool-size=7"]), (false, true));
+    }
+
+    #[test]
+    fn refused_options_end_the_run_before_there_is_a_state() {
+        assert_eq!(start_with(Err("too small"), &[c"fails", c"--pool-size=7"]), (false, false));
+        assert_eq!(start_with(Ok(()), &[c"fails", c"--pool-size", c"7"]), (false, false));
+    }
+}
