@@ -26,6 +26,9 @@ extern void *lua_pool_refill (void *pool, size_t class);
 /* called when the countdown of a chunk has ended */
 extern void lua_pool_free_slow (void *header);
 
+/* tells the pool that a full collection has ended */
+extern void lua_pool_full_collection_ended (void *pool);
+
 #if defined(__GNUC__)
 #define lua_pool_inline   inline __attribute__((always_inline))
 #define lua_pool_cold     __attribute__((cold, noinline))

@@ -13,4 +13,4 @@ pub mod interpreter;
 pub mod lua_ffi;
 
 pub use lua_alloc::lua_pool_alloc;
-pub use pool::{Pool, PoolBuilder, PoolError, Violation};
+pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};

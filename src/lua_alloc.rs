@@ -62,6 +62,16 @@ pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
     unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
 }
 
+/// Called by the patched Lua core at the end of a full collection.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_full_collection_ended(pool: *mut c_void) {
+    // SAFETY: the caller's promise.
+    unsafe { (*pool.cast::<RawPool>()).full_collection_ended() }
+}
+
 /// The pool that a state's memory comes from; null if its allocator is another.
 ///
 /// # Safety

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use std::fmt;
 
 use super::raw::RawPool;
+use super::segment::PurgeMode;
 use super::stats::PoolStats;
 use super::verify::Violation;
 
@@ -31,9 +32,17 @@ impl std::error::Error for PoolError {}
 pub struct PoolBuilder {
     limit_bytes: Option<usize>,
     check_interval: u32,
+    purge_mode: PurgeMode,
 }
 
 impl PoolBuilder {
+    /// When free memory goes back to the system; by default [`PurgeMode::Auto`].
+    #[must_use]
+    pub fn purge_mode(mut self, mode: PurgeMode) -> Self {
+        self.purge_mode = mode;
+        self
+    }
+
     /// No more than this many bytes of chunks and large blocks, rounded down to 64 KiB. Without it there is no limit.
     #[must_use]
     pub fn limit_bytes(mut self, limit: usize) -> Self {
@@ -60,6 +69,7 @@ impl PoolBuilder {
         let pool = unsafe { raw.as_mut() };
         pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
         pool.set_check_interval(self.check_interval);
+        pool.set_purge_mode(self.purge_mode);
         Ok(Pool { raw })
     }
 }
@@ -148,6 +158,22 @@ impl Pool {
     /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
     pub fn resident_bytes(&self) -> Option<u64> {
         self.raw().resident_bytes()
+    }
+
+    /// Sets when free memory goes back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.raw_mut().set_purge_mode(mode);
+    }
+
+    /// Gives free memory back to the system now, until at most `keep_bytes` of it are left. Returns the bytes given
+    /// back.
+    pub fn trim(&mut self, keep_bytes: usize) -> usize {
+        self.raw_mut().trim(keep_bytes)
+    }
+
+    /// To be called after a full collection of the state's, where the host knows of one; lua54_pool does it itself.
+    pub fn full_collection_ended(&mut self) {
+        self.raw_mut().full_collection_ended();
     }
 
     /// Runs the whole-pool checker.

@@ -20,6 +20,31 @@ pub const RUN_UNITS_MAX: usize = 32;
 /// Unit 0 of a segment starts its blocks here, behind the page with the header and the segment's descriptor.
 pub const FIRST_UNIT_START: usize = 4096;
 
+/// When free units go back to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PurgeMode {
+    /// After they were not needed for a while, and after a full collection.
+    #[default]
+    Auto = 0,
+    /// Only when trimmed, or when the limit demands it.
+    Never = 1,
+    /// At once.
+    Now = 2,
+}
+
+/// Steps of allocation work between two looks at how many free units nobody needed: so many, and so many more for
+/// every unit in use. A collector's cycle makes about as much garbage as there is memory in use, which is at most 16
+/// steps a unit.
+const PURGE_WINDOW_MIN: usize = 1024;
+const PURGE_WINDOW_PER_UNIT: usize = 16;
+
+/// Units given back at the end of one window, at most: 4 MiB.
+const PURGE_UNITS_MAX: usize = 64;
+
+/// Free units that stay after a full collection in any case: 256 KiB.
+const KEEP_UNITS_MIN: usize = 4;
+
 /// Freed mappings of large blocks that are kept for the next large block, at most.
 const SPARE_MAPPINGS_MAX: usize = 4;
 
@@ -103,6 +128,16 @@ pub struct Segments {
     pub peak_units: usize,
     /// No more than this many units may be used or dirty.
     pub limit_units: usize,
+    purge_mode: PurgeMode,
+    /// Steps of work before the window ends. Time is counted in work, not by a clock: a program that sleeps has
+    /// nothing to gain from a purge.
+    window_left: usize,
+    /// Smallest `dirty_units` in this window: what nobody needed.
+    window_low: usize,
+    /// Largest `used_units` since the last full collection.
+    peak_since_full: usize,
+    /// By how much memory in use rose and fell between the last two full collections.
+    last_swing: usize,
     /// Units whose physical memory was given back, ever.
     pub purged_units: u64,
     /// Requests that the limit refused, ever.
@@ -244,12 +279,58 @@ impl Segments {
             }
             self.used_units += count;
             self.note_peak();
+            self.window_low = self.window_low.min(self.dirty_units);
             NonNull::new(start).map(|start| (start, first))
         }
     }
 
     fn note_peak(&mut self) {
         self.peak_units = self.peak_units.max(self.used_units + self.dirty_units);
+        self.peak_since_full = self.peak_since_full.max(self.used_units);
+    }
+
+    /// Sets when free units go back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.purge_mode = mode;
+        if mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// Counts a step of allocation work: one refill of an allocation list, or one large block. At the end of a window,
+    /// half of the free units that nobody needed in all of it go back, but not many at once: a steady program soon
+    /// makes no system call at all, a burst is forgotten step by step, and no frame pays for all of it.
+    pub fn count_work(&mut self) {
+        if self.window_left > 0 {
+            self.window_left -= 1;
+            return;
+        }
+        let unneeded = self.window_low.div_ceil(2).min(PURGE_UNITS_MAX);
+        if unneeded > 0 && self.purge_mode == PurgeMode::Auto {
+            self.purge(self.dirty_units - unneeded);
+        }
+        self.window_left = PURGE_WINDOW_MIN + PURGE_WINDOW_PER_UNIT * self.used_units;
+        self.window_low = self.dirty_units;
+    }
+
+    /// Notes that a unit went free: nothing to do but in [`PurgeMode::Now`].
+    fn note_release(&mut self) {
+        if self.purge_mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// After a full collection of Lua's: what is free now will not be needed soon, except by a program that collects
+    /// after each of its rounds and needs as much again. So as much stays as the last two rounds both needed.
+    pub fn full_collection_ended(&mut self) {
+        let swing = self.peak_since_full - self.used_units.min(self.peak_since_full);
+        let keep = KEEP_UNITS_MIN.max(self.used_units / 32).max(swing.min(self.last_swing));
+        self.last_swing = swing;
+        self.peak_since_full = self.used_units;
+        if self.purge_mode == PurgeMode::Auto && self.dirty_units > keep {
+            self.purge(keep);
+        }
+        self.window_low = self.dirty_units;
     }
 
     /// A segment with `count` free units in a row, and the first of them; only units in physical memory if `dirty`.
@@ -307,6 +388,7 @@ impl Segments {
         }
         self.used_units -= count;
         self.dirty_units += count;
+        self.note_release();
     }
 
     /// Makes a run longer in place by taking the `extra` units behind it, if they are free.
@@ -410,6 +492,7 @@ impl Segments {
             *place = Spare { start, units };
             self.dirty_units += units;
             self.mapped_units += units;
+            self.note_release();
             return;
         }
         // SAFETY: the caller's promise; a mapping does not start at 0.

@@ -120,17 +120,28 @@ impl RawPool {
         let mut classes = [ClassStats::default(); CLASS_COUNT - 1];
         for (stats, class) in classes.iter_mut().zip(1..) {
             let state = &self.classes[class];
-            let listed = self.allocation_list_length(class);
             *stats = ClassStats {
                 block_size: block_size(class),
                 blocks_per_chunk: (CHUNK_SIZE - FIRST_UNIT_START) / block_size(class),
-                allocations: state.handed - listed,
+                allocations: state.handed,
                 frees: state.returned,
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
                 chunks_released: state.chunks_released,
-                free_blocks: listed + u64::from(state.parked_count),
+                free_blocks: u64::from(state.parked_count),
             };
+        }
+        for class in 1..CLASS_COUNT {
+            let mut block = self.lists.free[class];
+            while !block.is_null() {
+                // SAFETY: the list holds free blocks of this pool.
+                unsafe {
+                    let stats = &mut classes[self.class_of_block(block.cast()) - 1];
+                    stats.allocations -= 1;
+                    stats.free_blocks += 1;
+                    block = (*block).next;
+                }
+            }
         }
         self.segments.for_each(|segment| {
             // SAFETY: the segments of a pool are live, and `&self` keeps it from changing.
@@ -185,16 +196,5 @@ impl RawPool {
             }
         }
         total
-    }
-
-    fn allocation_list_length(&self, class: usize) -> u64 {
-        let mut length = 0;
-        let mut block = self.lists.free[class];
-        while !block.is_null() {
-            length += 1;
-            // SAFETY: the list holds free blocks of this pool.
-            block = unsafe { (*block).next };
-        }
-        length
     }
 }
