@@ -29,6 +29,9 @@ extern void lua_pool_free_slow (void *header);
 /* tells the pool that a full collection has ended */
 extern void lua_pool_full_collection_ended (void *pool);
 
+/* whether the pool is dropped right after its only state is closed */
+extern int lua_pool_ends_with_state (void *pool);
+
 #if defined(__GNUC__)
 #define lua_pool_inline   inline __attribute__((always_inline))
 #define lua_pool_cold     __attribute__((cold, noinline))

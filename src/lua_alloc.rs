@@ -1,6 +1,6 @@
 //! The `lua_Alloc` function, and the contract behind it.
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use crate::pool::RawPool;
@@ -70,6 +70,17 @@ pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
 pub unsafe extern "C" fn lua_pool_full_collection_ended(pool: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { (*pool.cast::<RawPool>()).full_collection_ended() }
+}
+
+/// Asked by the patched Lua core when it closes a state: 1 if the pool ends with it, so that objects need not be freed
+/// one by one.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_ends_with_state(pool: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { c_int::from((*pool.cast::<RawPool>()).ends_with_state) }
 }
 
 /// The pool that a state's memory comes from; null if its allocator is another.

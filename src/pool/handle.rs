@@ -33,9 +33,18 @@ pub struct PoolBuilder {
     limit_bytes: Option<usize>,
     check_interval: u32,
     purge_mode: PurgeMode,
+    ends_with_state: bool,
 }
 
 impl PoolBuilder {
+    /// Promises that the pool serves one state only and is dropped right after that state is closed. A Lua core with
+    /// our patches (lua54_pool's) then runs finalizers as always, but leaves freeing the objects to the pool.
+    #[must_use]
+    pub fn ends_with_state(mut self, ends: bool) -> Self {
+        self.ends_with_state = ends;
+        self
+    }
+
     /// When free memory goes back to the system; by default [`PurgeMode::Auto`].
     #[must_use]
     pub fn purge_mode(mut self, mode: PurgeMode) -> Self {
@@ -70,6 +79,7 @@ impl PoolBuilder {
         pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
         pool.set_check_interval(self.check_interval);
         pool.set_purge_mode(self.purge_mode);
+        pool.ends_with_state = self.ends_with_state;
         Ok(Pool { raw })
     }
 }

@@ -84,6 +84,8 @@ pub struct RawPool {
     /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
     check_interval: u32,
     check_countdown: u32,
+    /// The pool ends with its only state: whoever closes the state drops the pool right afterwards.
+    pub ends_with_state: bool,
     /// Chunks acquired by all classes, ever.
     chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
