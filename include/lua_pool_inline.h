@@ -36,12 +36,14 @@ extern int lua_pool_ends_with_state (void *pool);
 #define lua_pool_inline   inline __attribute__((always_inline))
 #define lua_pool_cold     __attribute__((cold, noinline))
 #define lua_pool_likely(x)  __builtin_expect((x) != 0, 1)
+#define lua_pool_prefetch(p)  __builtin_prefetch((p), 1)
 /* a free block's link lies where Lua keeps values of any type */
 typedef void *__attribute__((may_alias)) lua_pool_Link;
 #else
 #define lua_pool_inline   __forceinline
 #define lua_pool_cold     __declspec(noinline)
 #define lua_pool_likely(x)  (x)
+#define lua_pool_prefetch(p)  ((void)(p))
 typedef void *lua_pool_Link;
 #endif
 
@@ -91,8 +93,11 @@ static lua_pool_inline void *lua_pool_pop (void *pool, size_t class) {
   lua_pool_Link *list =
       &lua_pool_field(pool, LUA_POOL_OFFSET_LISTS, lua_pool_Link) + class;
   void *block = *list;
-  if (lua_pool_likely(block != NULL))
-    *list = lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link);
+  if (lua_pool_likely(block != NULL)) {
+    void *next = lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link);
+    *list = next;
+    lua_pool_prefetch(next);  /* the block after this one: soon wanted */
+  }
   return block;
 }
 

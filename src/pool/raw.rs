@@ -196,7 +196,7 @@ impl RawPool {
         list.cast()
     }
 
-    /// The list of the queue's oldest chunk.
+    /// The list of the queue's newest chunk.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.

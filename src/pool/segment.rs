@@ -346,7 +346,9 @@ impl Segments {
             };
             let runs = run_starts(bits, count);
             if runs != 0 {
-                return Some((segment, runs.trailing_zeros() as usize));
+                // Single units come from the top and runs from the bottom, where they can grow in place.
+                let first = if count == 1 { runs.ilog2() } else { runs.trailing_zeros() };
+                return Some((segment, first as usize));
             }
             segment = next;
         }
