@@ -1,0 +1,4 @@
+//! What this crate asks of the operating system, in one place.
+
+#[cfg(feature = "programs")]
+pub(crate) mod process;
