@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::os::process::{load_average, system_name};
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub cpu: String,
     pub cores: usize,

@@ -11,6 +11,7 @@ use super::report::{ProgramResult, ScriptReport};
 use super::runner::{self, Cost, Failure, Limits, Run};
 use super::statistics::Ratio;
 use super::tasks::Task;
+use super::warnings;
 use crate::os::process::{Ending, interrupted};
 
 /// When to stop making rounds.
@@ -93,12 +94,9 @@ pub(super) fn measure(
     limits: &Limits,
     progress: &Progress,
 ) -> ScriptReport {
-    let contestants = programs
-        .iter()
-        .map(|program| Contestant { program, outcome: None, runs: Vec::new(), is_out: false })
-        .collect();
-    let mut measurement =
-        Measurement { task, options, limits, contestants, problems: Vec::new(), peak_hidden: false };
+    let contestants =
+        programs.iter().map(|program| Contestant { program, outcome: None, runs: Vec::new(), is_out: false }).collect();
+    let mut measurement = Measurement { task, options, limits, contestants, problems: Vec::new(), peak_hidden: false };
     match is_readable(task) {
         Ok(()) => measurement.make_rounds(progress),
         Err(problem) => measurement.problems.push(problem),
@@ -255,7 +253,7 @@ impl Measurement<'_> {
                     .into(),
             );
         }
-        ScriptReport {
+        let mut report = ScriptReport {
             name: self.task.name.clone(),
             script: self.task.script.display().to_string(),
             arguments: self.task.arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
@@ -263,7 +261,10 @@ impl Measurement<'_> {
             results,
             warnings,
             problems: self.problems,
-        }
+            allocator_share: None,
+        };
+        report.warnings.extend(warnings::of_script(&report, &StopRule::from_options(self.options)));
+        report
     }
 }
 
@@ -308,7 +309,7 @@ mod tests {
     #[test]
     fn the_guess_of_rounds_follows_the_width() {
         assert_eq!(RULE.expected_rounds(0, 0.0, &[None]), 5.0);
-        assert_eq!(RULE.expected_rounds(10, 1.0, &[ratio(0.02)]), 40.0);
+        assert_eq!(RULE.expected_rounds(10, 1.0, &[ratio(0.02)]).round(), 40.0);
         assert_eq!(RULE.expected_rounds(10, 5.0, &[ratio(0.2)]), 20.0, "no more than fit into the time");
         assert_eq!(RULE.expected_rounds(10, 5.0, &[ratio(0.001)]), 5.0);
     }

@@ -1,20 +1,33 @@
 //! The program `lua54_compare`: the same scripts under lua54, lua54_pool and others, side by side.
 
 mod capture;
+mod counts;
+mod csv;
+mod export;
+mod extras;
+mod frames;
+mod html;
 mod machine;
 mod measure;
 mod options;
 mod output_check;
+mod peers;
+mod pictures;
+mod probe;
+mod profile;
 mod programs;
 mod progress;
+mod regression;
 mod report;
 mod runner;
 mod statistics;
 mod table;
 mod tasks;
+mod text_table;
+mod timeline;
 mod units;
+mod warnings;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,7 +35,7 @@ use clap::Parser;
 
 use crate::os::process::{interrupted, watch_for_interrupts};
 use machine::Machine;
-use options::{Color, Options};
+use options::Options;
 use programs::{Program, Role};
 use progress::Progress;
 use report::{FORMAT, ProgramInfo, Report};
@@ -41,7 +54,38 @@ pub fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<ExitCode, String> {
+    export::check(options)?;
+    let earlier = options.against.as_deref().map(regression::load).transpose()?;
+    let mut report = match &options.load {
+        Some(file) => regression::load(file)?,
+        None => run_all(options)?,
+    };
+    if let Some(earlier) = &earlier {
+        report.changes = regression::changes(&report, earlier);
+        if report.changes.is_empty() {
+            report
+                .problems
+                .push("the earlier run (--against) has no script and program in common with this one".into());
+        }
+    }
+    if !report.interrupted {
+        let lines = regression::broken_limits(&report, options);
+        // A loaded report may have them already.
+        report.problems.extend(lines.into_iter().filter(|line| !report.problems.contains(line)).collect::<Vec<_>>());
+    }
+    export::write(&report, options)?;
+    if report.interrupted {
+        return Ok(ExitCode::from(130));
+    }
+    Ok(if report.all_problems().next().is_some() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn run_all(options: &Options) -> Result<Report, String> {
     let tasks = tasks::tasks(options)?;
+    if let Some(input) = &options.input {
+        std::fs::File::open(input).map_err(|e| format!("cannot read --input {}: {e}", input.display()))?;
+    }
+    let machine = Machine::of_this_moment();
     let (programs, problems) = contestants(options)?;
     let limits = Limits {
         timeout: Duration::from_secs_f64(options.timeout.min(1e9)),
@@ -53,14 +97,22 @@ fn compare(options: &Options) -> Result<ExitCode, String> {
         tool_version: env!("CARGO_PKG_VERSION").into(),
         date: machine::date(),
         command_line: command_line(),
-        machine: Machine::of_this_moment(),
+        warnings: warnings::of_machine(&machine),
+        machine,
         programs: programs.iter().map(program_info).collect(),
         scripts: Vec::new(),
         means: Vec::new(),
-        warnings: Vec::new(),
         problems,
         interrupted: false,
+        changes: Vec::new(),
     };
+    if options.peers && programs.iter().all(|program| program.role != Role::Peer) {
+        report.warnings.push(
+            "--peers found none; install some, on Debian: apt install libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4 \
+             lua5.4 luajit"
+                .into(),
+        );
+    }
 
     watch_for_interrupts();
     let progress = Progress::new(tasks.len());
@@ -68,26 +120,15 @@ fn compare(options: &Options) -> Result<ExitCode, String> {
         if interrupted() {
             break;
         }
-        let script = measure::measure(task, &programs, options, &limits, &progress);
+        let mut script = measure::measure(task, &programs, options, &limits, &progress);
+        extras::add(&mut script, task, &programs, options, &limits, &progress);
         progress.script_done(index + 1, &script);
         report.scripts.push(script);
     }
     report.interrupted = interrupted();
     report.compute_means();
     progress.finish(&report);
-
-    print(&table::render(&report), options.color);
-    Ok(exit_code(&report))
-}
-
-fn exit_code(report: &Report) -> ExitCode {
-    if report.interrupted {
-        ExitCode::from(130)
-    } else if report.all_problems().next().is_some() {
-        ExitCode::from(1)
-    } else {
-        ExitCode::SUCCESS
-    }
+    Ok(report)
 }
 
 /// The programs, baseline first, and what was asked for but cannot take part.
@@ -96,12 +137,33 @@ fn contestants(options: &Options) -> Result<(Vec<Program>, Vec<String>), String>
         Some(text) => Program::from_text(text, role, options.keep_name),
         None => Program::shipped(shipped, role, options.keep_name),
     };
-    let mut programs = vec![
-        named(&options.baseline, "lua54", Role::Baseline)?,
-        named(&options.candidate, "lua54_pool", Role::Candidate)?,
-    ];
+    let mut baseline = named(&options.baseline, "lua54", Role::Baseline)?;
+    let mut candidate = named(&options.candidate, "lua54_pool", Role::Candidate)?;
+    probe::probe(&mut baseline)?;
+    probe::probe(&mut candidate)?;
+
+    let wanted = options.with.iter().map(|text| Program::from_text(text, Role::Peer, options.keep_name));
+    let wanted = wanted.chain(options.preload.iter().map(|text| peers::preloaded(text, &baseline)));
+    let probed = wanted.map(|peer| {
+        let mut peer = peer?;
+        probe::probe(&mut peer).map(|()| peer)
+    });
+    let (mut peers, mut problems) = (Vec::new(), Vec::new());
+    for peer in probed {
+        match peer {
+            Ok(peer) => peers.push(peer),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut programs = vec![baseline, candidate];
+    programs.append(&mut peers);
+    if options.peers {
+        // What is installed but does not run is left out: nobody has asked for it by name.
+        let installed = peers::installed(&programs[0], &programs);
+        programs.extend(installed.into_iter().filter_map(|mut peer| probe::probe(&mut peer).ok().map(|()| peer)));
+    }
     programs::make_unique(&mut programs.iter_mut().map(|program| &mut program.name).collect::<Vec<_>>());
-    Ok((programs, Vec::new()))
+    Ok((programs, problems))
 }
 
 fn program_info(program: &Program) -> ProgramInfo {
@@ -117,14 +179,4 @@ fn program_info(program: &Program) -> ProgramInfo {
 fn command_line() -> Vec<String> {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     std::iter::once("lua54_compare".to_owned()).chain(arguments).collect()
-}
-
-/// Standard output may be a pipe that nobody reads to its end: that is no error.
-fn print(text: &str, color: Color) {
-    let choice = match color {
-        Color::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-        Color::Always => anstream::ColorChoice::Always,
-        Color::Never => anstream::ColorChoice::Never,
-    };
-    let _ = anstream::AutoStream::new(std::io::stdout(), choice).write_all(text.as_bytes());
 }

@@ -143,6 +143,50 @@ pub(super) struct Options {
     #[arg(long, value_name = "PERCENT", value_parser = positive_number, requires = "against", help_heading = "Regression")]
     pub fail_worse: Option<f64>,
 
+    /// Count each program's instructions (valgrind; takes about 50 times as long as one run)
+    #[arg(long, help_heading = "Also measure")]
+    pub counts: bool,
+
+    /// Find how much of the baseline's time is its allocator's, that is, what could be won at all (perf)
+    #[arg(long, help_heading = "Also measure")]
+    pub profile: bool,
+
+    /// Sample resident memory over the time of one run
+    #[arg(long, help_heading = "Also measure")]
+    pub timeline: bool,
+
+    /// Frame times, of scripts that print a line "frame_ms median=… p99=… worst=…" when their last argument is "times"
+    #[arg(long, help_heading = "Also measure")]
+    pub frames: bool,
+
+    /// Write all results, with every single run, as JSON (- is standard output, here and below)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write the tables as Markdown
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+
+    /// Write a row of medians and ratios for each script and program
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub csv: Option<PathBuf>,
+
+    /// Write a report with pictures: one page that needs nothing else
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
+
+    /// Write the time ratios as a picture of its own (SVG)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub picture: Option<PathBuf>,
+
+    /// Run nothing; show and write the results of an earlier --json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scripts", "suite"], help_heading = "Output")]
+    pub load: Option<PathBuf>,
+
+    /// All numbers of each script in a table of its own
+    #[arg(long, help_heading = "Output")]
+    pub details: bool,
+
     /// Colour on standard output; NO_COLOR is honoured too
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub color: Color,

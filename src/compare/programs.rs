@@ -86,6 +86,12 @@ impl Program {
         })
     }
 
+    /// Adds itself to a command that runs another one, such as valgrind's.
+    pub fn add_to(&self, command: &mut Command) {
+        command.arg(&self.executable).args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+
     /// Ready for the caller to add a script.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);

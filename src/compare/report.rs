@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frames::FrameTimes;
 use super::machine::Machine;
+use super::profile::AllocatorShare;
 use super::programs::Role;
 use super::runner::Cost;
 use super::statistics::{self, Ratio};
+use super::timeline::Curve;
 
 /// Raised when a reader of an older file would misunderstand a newer one.
 pub(super) const FORMAT: u32 = 1;
@@ -27,6 +30,9 @@ pub(super) struct Report {
     pub warnings: Vec<String>,
     pub problems: Vec<String>,
     pub interrupted: bool,
+    /// With --against.
+    #[serde(default)]
+    pub changes: Vec<Change>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +43,7 @@ pub(super) struct ProgramInfo {
     pub version: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ScriptReport {
     pub name: String,
     pub script: String,
@@ -47,6 +53,9 @@ pub(super) struct ScriptReport {
     pub results: Vec<ProgramResult>,
     pub warnings: Vec<String>,
     pub problems: Vec<String>,
+    /// Of the baseline, with --profile.
+    #[serde(default)]
+    pub allocator_share: Option<AllocatorShare>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +71,25 @@ pub(super) struct ProgramResult {
     pub cpu_ratio: Option<Ratio>,
     pub wall_ratio: Option<Ratio>,
     pub peak_ratio: Option<Ratio>,
+    /// With --counts.
+    #[serde(default)]
+    pub instructions: Option<u64>,
+    /// With --frames.
+    #[serde(default)]
+    pub frame_times: Option<FrameTimes>,
+    /// With --timeline.
+    #[serde(default)]
+    pub resident: Curve,
+}
+
+/// How a program's ratio has changed since an earlier report; above 1 is worse.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Change {
+    pub script: String,
+    pub program: String,
+    pub ratio_then: f64,
+    pub ratio_now: f64,
+    pub change: Ratio,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,9 +104,8 @@ impl ProgramResult {
     /// The medians of `runs`, and the ratios to those of the baseline where this is not it.
     pub fn new(program: &str, runs: Vec<Cost>, baseline: Option<&[Cost]>) -> ProgramResult {
         let middle = |quantity: fn(&Cost) -> f64| statistics::median(&column(&runs, quantity)).unwrap_or(0.0);
-        let ratio = |quantity: fn(&Cost) -> f64| {
-            Ratio::of_pairs(&column(&runs, quantity), &column(baseline?, quantity))
-        };
+        let ratio =
+            |quantity: fn(&Cost) -> f64| Ratio::of_pairs(&column(&runs, quantity), &column(baseline?, quantity));
         ProgramResult {
             program: program.to_owned(),
             cpu_seconds: middle(Cost::cpu_seconds),
@@ -89,6 +116,9 @@ impl ProgramResult {
             wall_ratio: ratio(|run| run.wall_seconds),
             peak_ratio: ratio(|run| run.peak_bytes as f64),
             runs,
+            instructions: None,
+            frame_times: None,
+            resident: Curve::new(),
         }
     }
 }
@@ -130,6 +160,20 @@ impl Report {
 
     pub fn mean_of(&self, program: &str) -> Option<&Mean> {
         self.means.iter().find(|mean| mean.program == program)
+    }
+
+    /// The scripts there is something to show of.
+    pub fn measured(&self) -> Vec<&ScriptReport> {
+        self.scripts.iter().filter(|script| !script.results.is_empty()).collect()
+    }
+
+    /// Those of one script begin with its name.
+    pub fn all_warnings(&self) -> Vec<String> {
+        let of_scripts = self
+            .scripts
+            .iter()
+            .flat_map(|script| script.warnings.iter().map(|warning| format!("{}: {warning}", script.name)));
+        of_scripts.chain(self.warnings.iter().cloned()).collect()
     }
 
     pub fn all_problems(&self) -> impl Iterator<Item = &String> {

@@ -10,7 +10,7 @@ mod system;
 mod system;
 
 pub(crate) use system::{
-    Child, CAN_SET_PROGRAM_NAME, interrupted, load_average, own_private_bytes, set_program_name, system_name,
+    CAN_SET_PROGRAM_NAME, Child, interrupted, load_average, own_private_bytes, set_program_name, system_name,
     watch_for_interrupts,
 };
 

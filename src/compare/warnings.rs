@@ -1,0 +1,191 @@
+//! What makes a result doubtful, and what to do about it.
+
+use super::machine::Machine;
+use super::measure::StopRule;
+use super::report::{ProgramResult, ScriptReport, column};
+use super::runner::Cost;
+use super::statistics::{median, relative_spread};
+use super::units;
+
+/// Below this a run is mostly the start of a process.
+const SHORT_SECONDS: f64 = 0.05;
+/// The robust spread of CPU times on a quiet machine is below 1 %.
+const NOISY_SPREAD: f64 = 0.03;
+/// How far the first run must be above all others to stand out.
+const FIRST_RUN_EXCESS: f64 = 0.05;
+/// Wall time above CPU time by more than this means that the program had to wait.
+const WAITING_EXCESS: f64 = 0.25;
+/// Fewer runs cannot carry a 95 % interval of a median.
+const FEWEST_RUNS: usize = 5;
+
+/// About one script.
+pub(super) fn of_script(script: &ScriptReport, rule: &StopRule) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let results = &script.results;
+    let names = |is_so: &dyn Fn(&ProgramResult) -> bool| {
+        let names: Vec<&str> = results.iter().filter(|r| is_so(r)).map(|r| r.program.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let cpu = |result: &ProgramResult| column(&result.runs, Cost::cpu_seconds);
+
+    let shortest = results.iter().map(|result| result.cpu_seconds).fold(f64::INFINITY, f64::min);
+    if shortest < SHORT_SECONDS {
+        let shortest = units::seconds(shortest);
+        warnings.push(format!(
+            "runs of {shortest} are too short to trust; give the script more work, such as larger ARGS after --"
+        ));
+    }
+    let spread = |result: &ProgramResult| relative_spread(&cpu(result)).unwrap_or(0.0);
+    if shortest >= SHORT_SECONDS
+        && let Some(noisy) = names(&|result| spread(result) > NOISY_SPREAD)
+    {
+        let widest = units::percent(results.iter().map(spread).fold(0.0, f64::max));
+        warnings.push(format!(
+            "CPU times of {noisy} spread by {widest}; close other programs, keep the CPU's frequency steady, \
+             or make more runs (--runs, --max-time)"
+        ));
+    }
+    if let Some(late) = names(&|result| first_stands_out(&cpu(result))) {
+        warnings.push(format!(
+            "the first run of {late} is slower than all others; files may not have been in memory yet: --warmup 3"
+        ));
+    }
+    let waited = |result: &ProgramResult| {
+        result.wall_seconds > result.cpu_seconds * (1.0 + WAITING_EXCESS) && result.wall_seconds > SHORT_SECONDS
+    };
+    if let Some(waiting) = names(&waited) {
+        warnings.push(format!(
+            "{waiting} had to wait (wall time is well above CPU time), for other programs or for input and output; \
+             run again on an idle machine"
+        ));
+    }
+    warnings.extend(too_few_runs(script, rule));
+    warnings
+}
+
+fn too_few_runs(script: &ScriptReport, rule: &StopRule) -> Option<String> {
+    let rounds = script.baseline()?.runs.len();
+    if rounds < FEWEST_RUNS && script.results.len() > 1 {
+        let runs = units::plural(rounds, "run");
+        return Some(format!(
+            "{runs} of each program cannot carry a 95 % interval; make at least {FEWEST_RUNS} (--runs)"
+        ));
+    }
+    let ratios = script.results.iter().filter_map(|result| result.cpu_ratio);
+    let widest = ratios.filter_map(|ratio| ratio.relative_half_width()).fold(0.0, f64::max);
+    if rule.runs.is_none() && widest > 2.0 * rule.precision {
+        let (width, aim) = (units::percent(widest), units::percent(rule.precision));
+        return Some(format!(
+            "the ratio is only known to ± {width} after {rounds} rounds (aim: {aim}); raise --max-time, or find out \
+             what disturbs the machine"
+        ));
+    }
+    None
+}
+
+fn first_stands_out(cpu_seconds: &[f64]) -> bool {
+    let Some((first, others)) = cpu_seconds.split_first().filter(|(_, others)| others.len() >= 2) else {
+        return false;
+    };
+    let slowest = others.iter().copied().fold(0.0, f64::max);
+    let usual_excess = median(others).map_or(0.0, |middle| slowest - middle);
+    *first > slowest * (1.0 + FIRST_RUN_EXCESS) && first - slowest > 2.0 * usual_excess
+}
+
+/// About the machine, before the first run.
+pub(super) fn of_machine(machine: &Machine) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(load) = machine.load_average_at_start
+        && load > 0.5 * machine.cores as f64
+    {
+        warnings.push(format!(
+            "the machine was busy at the start (load average {load:.1} on {}); wait until it is idle, or trust only \
+             large differences",
+            units::plural(machine.cores, "core")
+        ));
+    }
+    if let Some(governor) = machine.cpu_governor.as_deref().filter(|name| *name == "powersave" || *name == "ondemand") {
+        warnings.push(format!(
+            "the CPU's frequency changes with the load (governor {governor}); \
+             `cpupower frequency-set -g performance` makes times steadier"
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: StopRule = StopRule { runs: None, min_runs: 5, max_seconds: 10.0, precision: 0.01 };
+
+    fn costs(cpu_seconds: &[f64]) -> Vec<Cost> {
+        let cost = |&seconds: &f64| Cost {
+            user_seconds: seconds,
+            system_seconds: 0.0,
+            wall_seconds: seconds,
+            peak_bytes: 1 << 20,
+            minor_faults: 100,
+            major_faults: 0,
+        };
+        cpu_seconds.iter().map(cost).collect()
+    }
+
+    fn script(baseline: &[f64], candidate: &[f64]) -> ScriptReport {
+        let baseline = costs(baseline);
+        ScriptReport {
+            results: vec![
+                ProgramResult::new("one", baseline.clone(), None),
+                ProgramResult::new("two", costs(candidate), Some(&baseline)),
+            ],
+            ..ScriptReport::default()
+        }
+    }
+
+    #[test]
+    fn steady_long_runs_raise_no_warning() {
+        let runs = [1.0, 1.001, 0.999, 1.002, 1.0];
+        assert_eq!(of_script(&script(&runs, &runs), &RULE), [""; 0]);
+    }
+
+    #[test]
+    fn short_runs_are_named_with_a_remedy() {
+        let runs = [0.004; 5];
+        let warnings = of_script(&script(&runs, &runs), &RULE);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with("runs of 4.00 ms are too short"), "{warnings:?}");
+    }
+
+    #[test]
+    fn noise_is_named_with_the_program_and_a_remedy() {
+        let noisy = [1.0, 1.3, 0.8, 1.1, 0.7, 1.2];
+        let warnings = of_script(&script(&[1.0; 6], &noisy), &RULE);
+        assert!(warnings[0].starts_with("CPU times of two spread by"), "{warnings:?}");
+        assert!(warnings[0].contains("--runs"), "{warnings:?}");
+        assert!(warnings[1].contains("raise --max-time"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_slow_first_run_stands_out() {
+        let warnings = of_script(&script(&[1.5, 1.0, 1.0, 1.0, 1.0], &[1.0; 5]), &RULE);
+        assert!(warnings[0].contains("first run of one") && warnings[0].contains("--warmup"), "{warnings:?}");
+        assert!(!first_stands_out(&[1.02, 1.0, 1.0]), "2 % is no news");
+        assert!(!first_stands_out(&[1.5, 1.0, 1.4]), "others are as slow");
+    }
+
+    #[test]
+    fn waiting_is_told_from_working() {
+        let mut report = script(&[1.0; 5], &[1.0; 5]);
+        report.results[0].wall_seconds = 2.0;
+        let warnings = of_script(&report, &RULE);
+        assert!(warnings[0].starts_with("one had to wait"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_busy_machine_is_named() {
+        let quiet = Machine { load_average_at_start: Some(0.1), cores: 4, ..Machine::default() };
+        assert_eq!(of_machine(&quiet), [""; 0]);
+        let busy = Machine { load_average_at_start: Some(3.5), ..quiet };
+        assert!(of_machine(&busy)[0].contains("load average 3.5 on 4 cores"));
+    }
+}
