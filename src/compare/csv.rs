@@ -41,7 +41,7 @@ pub(super) fn table(report: &Report) -> String {
                 report.machine.system.clone(),
                 program.and_then(|program| program.version.clone()).unwrap_or_default(),
                 report.tool_version.clone(),
-                report.command_line.join(" "),
+                report.shown_command_line(),
             ];
             text.push_str(&cells.map(|cell| quoted(&cell)).join(","));
             text.push('\n');

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::frames::FrameTimes;
 use super::pictures::{colour_class, escape, memory_curves, plain_bar, ratio_axis, ratio_bar, scale_of};
 use super::report::{ProgramResult, Report, ScriptReport};
 use super::runner::Cost;
@@ -72,14 +73,14 @@ fn tiles(page: &mut String, report: &Report) {
     for (quantity, ratio) in [("CPU time", mean.cpu_ratio), ("peak memory", mean.peak_ratio)] {
         let Some(ratio) = ratio else { continue };
         let (class, verdict) = match ratio.verdict() {
-            Verdict::Less => (" class=\"good\"", format!("{} less", units::percent(1.0 - ratio.median))),
-            Verdict::More => (" class=\"bad\"", format!("{} more", units::percent(ratio.median - 1.0))),
-            Verdict::NoDifference => ("", "no difference".into()),
-            Verdict::TooFewRuns => ("", "too few runs to tell".into()),
+            Verdict::Less => (" class=\"good\"", format!("{} less than", units::percent(1.0 - ratio.median))),
+            Verdict::More => (" class=\"bad\"", format!("{} more than", units::percent(ratio.median - 1.0))),
+            Verdict::NoDifference => ("", "no difference to".into()),
+            Verdict::TooFewRuns => ("", "too few runs to compare with".into()),
         };
         let _ = writeln!(
             page,
-            "<div class=\"tile\">{quantity} of {}<b{class}>{}</b><span class=\"soft\">{verdict} than {}; {what}</span></div>",
+            "<div class=\"tile\">{quantity} of {}<b{class}>{}</b><span class=\"soft\">{verdict} {}; {what}</span></div>",
             escape(&mean.program),
             units::ratio(ratio.median),
             escape(report.baseline_name()),
@@ -88,9 +89,13 @@ fn tiles(page: &mut String, report: &Report) {
     page.push_str("</div>\n");
 }
 
-fn legend(page: &mut String, report: &Report, with_baseline: bool) {
+/// The colours of the programs that have results.
+fn legend(page: &mut String, report: &Report) {
     page.push_str("<ul class=\"legend\">\n");
-    for (index, program) in report.programs.iter().enumerate().skip(usize::from(!with_baseline)) {
+    for (index, program) in report.programs.iter().enumerate() {
+        if report.scripts.iter().all(|script| script.result_of(&program.name).is_none()) {
+            continue;
+        }
         let _ = writeln!(page, "<li><i class=\"k{}\"></i>{}</li>", colour_class(index), escape(&program.name));
     }
     page.push_str("</ul>\n");
@@ -113,31 +118,34 @@ fn ratio_section(
         escape(report.baseline_name()),
         escape(report.baseline_name()),
     );
+    // With several programs a row is named by its program, and the script stands above its rows.
     let several = report.programs.len() > 2;
-    if several {
-        legend(page, report, false);
-    }
+    let compared = || report.programs.iter().enumerate().skip(1);
+    let mut group =
+        |name: &str, description: &str, class: &str, ratio_and_runs: &dyn Fn(&str) -> Option<(Ratio, Vec<f64>)>| {
+            let _ = writeln!(page, "<div class=\"group{class}\" title=\"{}\">", escape(description));
+            if several {
+                let _ = writeln!(page, "<h3>{}</h3>", escape(name));
+            }
+            for (index, program) in compared() {
+                let Some((ratio, runs)) = ratio_and_runs(&program.name) else { continue };
+                let bar = ratio_bar(ratio, &runs, colour_class(index), scale);
+                ratio_row(page, if several { &program.name } else { name }, ratio, &bar);
+            }
+            page.push_str("</div>\n");
+        };
     for script in &scripts {
-        page.push_str(if several { "<div class=\"group\">\n" } else { "<div>\n" });
-        let mut name = format!("<span title=\"{}\">{}</span>", escape(&script.description), escape(&script.name));
-        for (index, program) in report.programs.iter().enumerate().skip(1) {
-            let Some(ratio) = script.result_of(&program.name).and_then(ratio_of) else { continue };
-            let runs = script.pair_ratios(&program.name, quantity).unwrap_or_default();
-            let bar = ratio_bar(ratio, &runs, colour_class(index), scale);
-            ratio_row(page, "row", &name, &program.name, ratio, &bar);
-            name.clear();
-        }
-        page.push_str("</div>\n");
+        group(&script.name, &script.description, "", &|program| {
+            let ratio = script.result_of(program).and_then(ratio_of)?;
+            Some((ratio, script.pair_ratios(program, quantity).unwrap_or_default()))
+        });
     }
-    for (index, program) in report.programs.iter().enumerate().skip(1).filter(|_| scripts.len() > 1) {
-        let mean = report.mean_of(&program.name);
-        let ratio = mean.and_then(|mean| if word == "time" { mean.cpu_ratio } else { mean.peak_ratio });
-        if let Some(ratio) = ratio {
-            let bar = ratio_bar(ratio, &[], colour_class(index), scale);
-            let class = if index == 1 { "row mean" } else { "row" };
-            let name = if index == 1 { "geometric mean" } else { "" };
-            ratio_row(page, class, name, &program.name, ratio, &bar);
-        }
+    if scripts.len() > 1 {
+        group("geometric mean", "", " mean", &|program| {
+            let mean = report.mean_of(program)?;
+            let ratio = if word == "time" { mean.cpu_ratio } else { mean.peak_ratio };
+            Some((ratio?, Vec::new()))
+        });
     }
     let axis = ratio_axis(scale);
     let _ = writeln!(
@@ -146,14 +154,12 @@ fn ratio_section(
     );
 }
 
-fn ratio_row(page: &mut String, class: &str, name: &str, program: &str, ratio: Ratio, bar: &str) {
-    let label = format!("{program}: {}", ratio_text(Some(ratio)));
+fn ratio_row(page: &mut String, name: &str, ratio: Ratio, bar: &str) {
+    let (name, value) = (escape(name), ratio_text(Some(ratio)));
     let _ = writeln!(
         page,
-        "<div class=\"{class}\"><span class=\"name\">{name}</span><svg role=\"img\"><title>{}</title>{bar}</svg>\
-         <span class=\"value\">{}<small>{}</small></span></div>",
-        escape(&label),
-        ratio_text(Some(ratio)),
+        "<div class=\"row\"><span class=\"name\">{name}</span><svg role=\"img\"><title>{name}: {value}</title>{bar}</svg>\
+         <span class=\"value\">{value}<small>{}</small></span></div>",
         interval_text(Some(ratio)),
     );
 }
@@ -168,44 +174,39 @@ fn curves_section(page: &mut String, report: &Report) {
         .collect();
     if !curves.is_empty() {
         page.push_str("<h2>Memory over time</h2>\n<p class=\"soft\">Resident memory during one run of each.</p>\n");
-        legend(page, report, true);
+        legend(page, report);
         page.push_str(&curves);
     }
 }
+
+const FRAME_QUANTITIES: [(&str, fn(&FrameTimes) -> f64); 3] =
+    [("median", |times| times.median_ms), ("99th percentile", |times| times.p99_ms), ("worst", |times| times.worst_ms)];
 
 fn frames_section(page: &mut String, report: &Report) {
     let mut section = String::new();
     for script in report.measured() {
         let times = || script.results.iter().filter_map(|result| result.frame_times);
         let Some(largest) = times().map(|times| times.worst_ms).reduce(f64::max) else { continue };
-        let _ = writeln!(section, "<h3>{}</h3>", escape(&script.name));
-        for quantity in ["median", "99th percentile", "worst"] {
-            let mut name = quantity;
-            section.push_str("<div class=\"group\">\n");
+        let _ = writeln!(section, "<p>{}</p>", escape(&script.name));
+        for (quantity, of) in FRAME_QUANTITIES {
+            let _ = writeln!(section, "<div class=\"group\"><h3>{quantity} frame</h3>");
             for (index, program) in report.programs.iter().enumerate() {
                 let Some(times) = script.result_of(&program.name).and_then(|result| result.frame_times) else {
                     continue;
                 };
-                let ms = match quantity {
-                    "median" => times.median_ms,
-                    "worst" => times.worst_ms,
-                    _ => times.p99_ms,
-                };
+                let (ms, name) = (of(&times), escape(&program.name));
                 let bar = plain_bar(ms, largest, colour_class(index));
                 let _ = writeln!(
                     section,
-                    "<div class=\"row\"><span class=\"name\">{name}</span><svg role=\"img\"><title>{}</title>{bar}</svg>\
-                     <span class=\"value\">{ms:.3} ms</span></div>",
-                    escape(&program.name)
+                    "<div class=\"row\"><span class=\"name\">{name}</span><svg role=\"img\"><title>{name}: {ms:.3} ms</title>\
+                     {bar}</svg><span class=\"value\">{ms:.3} ms</span></div>",
                 );
-                name = "";
             }
             section.push_str("</div>\n");
         }
     }
     if !section.is_empty() {
         page.push_str("<h2>Frame times</h2>\n");
-        legend(page, report, true);
         page.push_str(&section);
     }
 }
@@ -285,7 +286,7 @@ fn how_section(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,
         "<h2>How it was measured</h2>\n<p><code>{}</code></p>\n<ul class=\"notes\">",
-        escape(&report.command_line.join(" "))
+        escape(&report.shown_command_line())
     );
     for program in &report.programs {
         let version = program.version.as_deref().unwrap_or("unknown version");

@@ -11,7 +11,7 @@ use super::report::{ProgramResult, ScriptReport};
 use super::runner::{self, Cost, Failure, Limits, Run};
 use super::statistics::Ratio;
 use super::tasks::Task;
-use super::warnings;
+use super::warnings::{self, Warning};
 use crate::os::process::{Ending, interrupted};
 
 /// When to stop making rounds.
@@ -247,11 +247,11 @@ impl Measurement<'_> {
         }
         let mut warnings = Vec::new();
         if self.peak_hidden {
-            warnings.push(
-                "a program's peak memory is below what a child of lua54_compare starts with, so it cannot be seen; \
-                 give the script more work"
-                    .into(),
-            );
+            warnings.push(Warning::new(
+                "peak memory is below what a child of lua54_compare starts with",
+                "not measurable",
+                "give the script more work",
+            ));
         }
         let mut report = ScriptReport {
             name: self.task.name.clone(),

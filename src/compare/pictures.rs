@@ -55,13 +55,13 @@ pub(super) fn ratio_bar(ratio: Ratio, runs: &[f64], class: usize, scale: f64) ->
         x(ratio.median, scale)
     );
     for run in runs.iter().filter(|run| **run <= scale) {
-        let _ = write!(svg, r#"<circle class="dot" cx="{}" cy="11" r="1.6"/>"#, x(*run, scale));
+        let _ = write!(svg, r#"<circle class="dot" cx="{}" cy="19" r="1.7"/>"#, x(*run, scale));
     }
     if let Some([low, high]) = ratio.interval {
         let (low, high) = (x(low, scale), x(high, scale));
-        let _ = write!(svg, r#"<line class="whisker" x1="{low}" x2="{high}" y1="11" y2="11"/>"#);
+        let _ = write!(svg, r#"<line class="whisker" x1="{low}" x2="{high}" y1="9.5" y2="9.5"/>"#);
         for end in [low, high] {
-            let _ = write!(svg, r#"<line class="whisker" x1="{end}" x2="{end}" y1="6" y2="16"/>"#);
+            let _ = write!(svg, r#"<line class="whisker" x1="{end}" x2="{end}" y1="5" y2="14"/>"#);
         }
     }
     let one = x(1.0, scale);
@@ -84,7 +84,7 @@ pub(super) fn ratio_axis(scale: f64) -> String {
 
 /// A bar of a quantity that is not a ratio, such as a frame time.
 pub(super) fn plain_bar(value: f64, largest: f64, class: usize) -> String {
-    format!(r#"<rect class="c{class} bar" x="0" y="4" width="{}" height="14" rx="2"/>"#, x(value, largest))
+    format!(r#"<rect class="c{class} bar" x="0" y="3" width="{}" height="13" rx="2"/>"#, x(value, largest))
 }
 
 /// Resident memory of a script's programs over time; empty when none was sampled.
@@ -133,10 +133,10 @@ pub(super) fn memory_curves(report: &Report, script: &ScriptReport) -> String {
 
 const PICTURE_STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#1c2128}.title{font-weight:600;font-size:15px}\
 .tick,.note{fill:#59636e;font-size:12px}.page{fill:#fff}.whisker{stroke:#1c2128;stroke-width:1.5}\
-.one{stroke:#59636e;stroke-dasharray:3 3}.dot{fill:#1c2128;opacity:.35}\
+.one{stroke:#59636e;stroke-dasharray:3 3}.dot{fill:#59636e;opacity:.6}\
 .c1{fill:#2a9d8f}.c2{fill:#3b82c4}.c3{fill:#d98324}.c4{fill:#8e6cc0}.c5{fill:#c4577d}.c6{fill:#7f8c2f}.c7{fill:#9a7b5b}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.tick,.note{fill:#9aa5b1}.page{fill:#15191e}\
-.whisker{stroke:#e6edf3}.one{stroke:#9aa5b1}.dot{fill:#e6edf3}}";
+.whisker{stroke:#e6edf3}.one{stroke:#9aa5b1}.dot{fill:#9aa5b1}}";
 
 /// The time ratios as a picture of its own, for a README.
 pub(super) fn picture_file(report: &Report) -> String {

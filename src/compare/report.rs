@@ -9,6 +9,7 @@ use super::programs::Role;
 use super::runner::Cost;
 use super::statistics::{self, Ratio};
 use super::timeline::Curve;
+use super::warnings::{self, Warning};
 
 /// Raised when a reader of an older file would misunderstand a newer one.
 pub(super) const FORMAT: u32 = 1;
@@ -51,7 +52,7 @@ pub(super) struct ScriptReport {
     pub description: String,
     /// Those that ran it to the end, the baseline first; empty when the baseline did not.
     pub results: Vec<ProgramResult>,
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     pub problems: Vec<String>,
     /// Of the baseline, with --profile.
     #[serde(default)]
@@ -158,6 +159,16 @@ impl Report {
         self.programs.iter().skip(1)
     }
 
+    /// The command line as it could be typed again.
+    pub fn shown_command_line(&self) -> String {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_=./,:+%@".contains(c);
+        let word = |word: &String| {
+            let plain = !word.is_empty() && word.chars().all(is_plain);
+            if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        };
+        self.command_line.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
     pub fn mean_of(&self, program: &str) -> Option<&Mean> {
         self.means.iter().find(|mean| mean.program == program)
     }
@@ -167,13 +178,10 @@ impl Report {
         self.scripts.iter().filter(|script| !script.results.is_empty()).collect()
     }
 
-    /// Those of one script begin with its name.
     pub fn all_warnings(&self) -> Vec<String> {
-        let of_scripts = self
-            .scripts
-            .iter()
-            .flat_map(|script| script.warnings.iter().map(|warning| format!("{}: {warning}", script.name)));
-        of_scripts.chain(self.warnings.iter().cloned()).collect()
+        let mut lines = warnings::lines(&self.scripts);
+        lines.extend(self.warnings.iter().cloned());
+        lines
     }
 
     pub fn all_problems(&self) -> impl Iterator<Item = &String> {

@@ -57,7 +57,7 @@ pub(super) fn as_markdown(report: &Report) -> String {
         }
     }
     let _ = writeln!(text, "\n{}, {}", report.date, report.machine.summary());
-    let _ = writeln!(text, "\n    {}\n", report.command_line.join(" "));
+    let _ = writeln!(text, "\n    {}\n", report.shown_command_line());
     for program in &report.programs {
         let version = program.version.as_deref().unwrap_or("unknown version");
         let _ = writeln!(text, "- {}: `{}`, {version}", program.name, program.command);
@@ -183,7 +183,8 @@ fn matrix(report: &Report, scripts: &[&ScriptReport], quantity: Quantity) -> Tit
 fn extras(scripts: &[&ScriptReport]) -> Vec<Titled> {
     let mut instructions = TextTable::new(&["script", "program", "instructions", "ratio"]);
     let mut frames = TextTable::new(&["script", "program", "median frame", "99th percentile", "worst frame"]);
-    let mut shares = TextTable::new(&["script", "program", "allocator's share", "best CPU ratio possible", "samples"]);
+    let mut shares =
+        TextTable::new(&["script", "program", "allocator's share", "CPU ratio if it cost nothing", "samples"]);
     for script in scripts {
         let row = |result: &ProgramResult| vec![left(&script.name, PLAIN), right(&result.program, PLAIN)];
         for result in &script.results {

@@ -1,5 +1,7 @@
 //! What makes a result doubtful, and what to do about it.
 
+use serde::{Deserialize, Serialize};
+
 use super::machine::Machine;
 use super::measure::StopRule;
 use super::report::{ProgramResult, ScriptReport, column};
@@ -18,8 +20,47 @@ const WAITING_EXCESS: f64 = 0.25;
 /// Fewer runs cannot carry a 95 % interval of a median.
 const FEWEST_RUNS: usize = 5;
 
+/// One kind of doubt about one script. Scripts with the same `what` and `remedy` share a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Warning {
+    pub what: String,
+    pub detail: String,
+    pub remedy: String,
+}
+
+impl Warning {
+    pub fn new(what: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Warning {
+        Warning { what: what.into(), detail: detail.into(), remedy: remedy.into() }
+    }
+}
+
+/// So many scripts are named in one line; the others are counted.
+const NAMED_SCRIPTS: usize = 5;
+
+/// A line for each kind of warning, with the scripts it is about.
+pub(super) fn lines(scripts: &[ScriptReport]) -> Vec<String> {
+    let mut kinds: Vec<(&Warning, Vec<String>)> = Vec::new();
+    for script in scripts {
+        for warning in &script.warnings {
+            let place = format!("{} ({})", script.name, warning.detail);
+            match kinds.iter_mut().find(|(kind, _)| kind.what == warning.what && kind.remedy == warning.remedy) {
+                Some((_, places)) => places.push(place),
+                None => kinds.push((warning, vec![place])),
+            }
+        }
+    }
+    let line = |(kind, places): (&Warning, Vec<String>)| {
+        let more = match places.len().saturating_sub(NAMED_SCRIPTS) {
+            0 => String::new(),
+            more => format!(" and {}", units::plural(more, "more script")),
+        };
+        format!("{}: {}{more}; {}", kind.what, places[..places.len().min(NAMED_SCRIPTS)].join(", "), kind.remedy)
+    };
+    kinds.into_iter().map(line).collect()
+}
+
 /// About one script.
-pub(super) fn of_script(script: &ScriptReport, rule: &StopRule) -> Vec<String> {
+pub(super) fn of_script(script: &ScriptReport, rule: &StopRule) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let results = &script.results;
     let names = |is_so: &dyn Fn(&ProgramResult) -> bool| {
@@ -30,55 +71,45 @@ pub(super) fn of_script(script: &ScriptReport, rule: &StopRule) -> Vec<String> {
 
     let shortest = results.iter().map(|result| result.cpu_seconds).fold(f64::INFINITY, f64::min);
     if shortest < SHORT_SECONDS {
-        let shortest = units::seconds(shortest);
-        warnings.push(format!(
-            "runs of {shortest} are too short to trust; give the script more work, such as larger ARGS after --"
-        ));
+        let remedy = "give the script more work, such as larger ARGS after --";
+        warnings.push(Warning::new("runs are too short to trust", units::seconds(shortest), remedy));
     }
     let spread = |result: &ProgramResult| relative_spread(&cpu(result)).unwrap_or(0.0);
     if shortest >= SHORT_SECONDS
         && let Some(noisy) = names(&|result| spread(result) > NOISY_SPREAD)
     {
         let widest = units::percent(results.iter().map(spread).fold(0.0, f64::max));
-        warnings.push(format!(
-            "CPU times of {noisy} spread by {widest}; close other programs, keep the CPU's frequency steady, \
-             or make more runs (--runs, --max-time)"
-        ));
+        let remedy = "close other programs, keep the CPU's frequency steady, or make more runs (--runs, --max-time)";
+        warnings.push(Warning::new("CPU times spread", format!("{noisy} by up to {widest}"), remedy));
     }
     if let Some(late) = names(&|result| first_stands_out(&cpu(result))) {
-        warnings.push(format!(
-            "the first run of {late} is slower than all others; files may not have been in memory yet: --warmup 3"
-        ));
+        let remedy = "files may not have been in memory yet: --warmup 3";
+        warnings.push(Warning::new("the first run is slower than all others", late, remedy));
     }
     let waited = |result: &ProgramResult| {
         result.wall_seconds > result.cpu_seconds * (1.0 + WAITING_EXCESS) && result.wall_seconds > SHORT_SECONDS
     };
     if let Some(waiting) = names(&waited) {
-        warnings.push(format!(
-            "{waiting} had to wait (wall time is well above CPU time), for other programs or for input and output; \
-             run again on an idle machine"
-        ));
+        let remedy = "for other programs, or for input and output: run again on an idle machine";
+        warnings.push(Warning::new("programs had to wait (wall time is well above CPU time)", waiting, remedy));
     }
     warnings.extend(too_few_runs(script, rule));
     warnings
 }
 
-fn too_few_runs(script: &ScriptReport, rule: &StopRule) -> Option<String> {
+fn too_few_runs(script: &ScriptReport, rule: &StopRule) -> Option<Warning> {
     let rounds = script.baseline()?.runs.len();
     if rounds < FEWEST_RUNS && script.results.len() > 1 {
-        let runs = units::plural(rounds, "run");
-        return Some(format!(
-            "{runs} of each program cannot carry a 95 % interval; make at least {FEWEST_RUNS} (--runs)"
-        ));
+        let remedy = format!("make at least {FEWEST_RUNS} (--runs)");
+        return Some(Warning::new("too few runs for a 95 % interval", units::plural(rounds, "run"), remedy));
     }
     let ratios = script.results.iter().filter_map(|result| result.cpu_ratio);
     let widest = ratios.filter_map(|ratio| ratio.relative_half_width()).fold(0.0, f64::max);
     if rule.runs.is_none() && widest > 2.0 * rule.precision {
-        let (width, aim) = (units::percent(widest), units::percent(rule.precision));
-        return Some(format!(
-            "the ratio is only known to ± {width} after {rounds} rounds (aim: {aim}); raise --max-time, or find out \
-             what disturbs the machine"
-        ));
+        let detail = format!("± {} after {rounds} rounds", units::percent(widest));
+        let remedy =
+            format!("for ± {} raise --max-time, or find out what disturbs the machine", units::percent(rule.precision));
+        return Some(Warning::new("the ratio is not known well", detail, remedy));
     }
     None
 }
@@ -145,7 +176,7 @@ mod tests {
     #[test]
     fn steady_long_runs_raise_no_warning() {
         let runs = [1.0, 1.001, 0.999, 1.002, 1.0];
-        assert_eq!(of_script(&script(&runs, &runs), &RULE), [""; 0]);
+        assert_eq!(of_script(&script(&runs, &runs), &RULE), []);
     }
 
     #[test]
@@ -153,22 +184,27 @@ mod tests {
         let runs = [0.004; 5];
         let warnings = of_script(&script(&runs, &runs), &RULE);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].starts_with("runs of 4.00 ms are too short"), "{warnings:?}");
+        assert_eq!(
+            (warnings[0].what.as_str(), warnings[0].detail.as_str()),
+            ("runs are too short to trust", "4.00 ms")
+        );
+        assert!(warnings[0].remedy.contains("more work"));
     }
 
     #[test]
     fn noise_is_named_with_the_program_and_a_remedy() {
         let noisy = [1.0, 1.3, 0.8, 1.1, 0.7, 1.2];
         let warnings = of_script(&script(&[1.0; 6], &noisy), &RULE);
-        assert!(warnings[0].starts_with("CPU times of two spread by"), "{warnings:?}");
-        assert!(warnings[0].contains("--runs"), "{warnings:?}");
-        assert!(warnings[1].contains("raise --max-time"), "{warnings:?}");
+        assert!(warnings[0].detail.starts_with("two by up to"), "{warnings:?}");
+        assert!(warnings[0].remedy.contains("--runs"), "{warnings:?}");
+        assert_eq!(warnings[1].what, "the ratio is not known well");
     }
 
     #[test]
     fn a_slow_first_run_stands_out() {
         let warnings = of_script(&script(&[1.5, 1.0, 1.0, 1.0, 1.0], &[1.0; 5]), &RULE);
-        assert!(warnings[0].contains("first run of one") && warnings[0].contains("--warmup"), "{warnings:?}");
+        assert_eq!(warnings[0].detail, "one");
+        assert!(warnings[0].what.contains("first run") && warnings[0].remedy.contains("--warmup"), "{warnings:?}");
         assert!(!first_stands_out(&[1.02, 1.0, 1.0]), "2 % is no news");
         assert!(!first_stands_out(&[1.5, 1.0, 1.4]), "others are as slow");
     }
@@ -178,7 +214,21 @@ mod tests {
         let mut report = script(&[1.0; 5], &[1.0; 5]);
         report.results[0].wall_seconds = 2.0;
         let warnings = of_script(&report, &RULE);
-        assert!(warnings[0].starts_with("one had to wait"), "{warnings:?}");
+        assert!(warnings[0].what.contains("had to wait") && warnings[0].detail == "one", "{warnings:?}");
+    }
+
+    #[test]
+    fn scripts_with_the_same_warning_share_a_line() {
+        let with = |name: &str| ScriptReport {
+            name: name.into(),
+            warnings: vec![Warning::new("runs are too short", "4 ms", "do more")],
+            ..ScriptReport::default()
+        };
+        let scripts: Vec<ScriptReport> = ["a", "b", "c", "d", "e", "f", "g"].map(with).into();
+        assert_eq!(lines(&scripts[..2]), ["runs are too short: a (4 ms), b (4 ms); do more"]);
+        let many = lines(&scripts);
+        assert_eq!(many.len(), 1);
+        assert!(many[0].ends_with("e (4 ms) and 2 more scripts; do more"), "{many:?}");
     }
 
     #[test]
