@@ -288,6 +288,13 @@ mod lua {
         if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
             build.define("LUA_USE_APICHECK", None);
         }
+        if flavor == Flavor::System {
+            // lua54_compare tells with its results how the programs were compiled; folders are nobody's business.
+            let is_telling = |flag: &&str| flag.starts_with(['-', '/']) && !flag[1..].contains(['/', '\\']);
+            let compiler = build.get_compiler();
+            let flags: Vec<&str> = compiler.args().iter().filter_map(|flag| flag.to_str()).filter(is_telling).collect();
+            println!("cargo::rustc-env=LUA54_C_FLAGS={}", flags.join(" "));
+        }
         build.compile(flavor.library());
         let out_dir = env::var("OUT_DIR").unwrap_or_default();
         println!("cargo::rustc-link-search=native={out_dir}");

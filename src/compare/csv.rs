@@ -5,7 +5,7 @@ use super::statistics::Ratio;
 
 const HEADER: &str = "script,arguments,program,runs,cpu_seconds,wall_seconds,peak_bytes,page_faults,cpu_ratio,\
 cpu_ratio_low,cpu_ratio_high,wall_ratio,peak_ratio,instructions,frame_median_ms,frame_p99_ms,frame_worst_ms,date,cpu,\
-system,version,tool_version,command_line";
+system,version,tool_version,c_flags,command_line";
 
 pub(super) fn table(report: &Report) -> String {
     let mut text = format!("{HEADER}\n");
@@ -41,6 +41,7 @@ pub(super) fn table(report: &Report) -> String {
                 report.machine.system.clone(),
                 program.and_then(|program| program.version.clone()).unwrap_or_default(),
                 report.tool_version.clone(),
+                report.c_flags.clone().unwrap_or_default(),
                 report.shown_command_line(),
             ];
             text.push_str(&cells.map(|cell| quoted(&cell)).join(","));

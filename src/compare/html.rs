@@ -101,6 +101,9 @@ fn legend(page: &mut String, report: &Report) {
     page.push_str("</ul>\n");
 }
 
+/// The ratio of a program by its name, and of each pair of its runs.
+type Bars<'a> = &'a dyn Fn(&str) -> Option<(Ratio, Vec<f64>)>;
+
 fn ratio_section(
     page: &mut String,
     report: &Report,
@@ -121,19 +124,18 @@ fn ratio_section(
     // With several programs a row is named by its program, and the script stands above its rows.
     let several = report.programs.len() > 2;
     let compared = || report.programs.iter().enumerate().skip(1);
-    let mut group =
-        |name: &str, description: &str, class: &str, ratio_and_runs: &dyn Fn(&str) -> Option<(Ratio, Vec<f64>)>| {
-            let _ = writeln!(page, "<div class=\"group{class}\" title=\"{}\">", escape(description));
-            if several {
-                let _ = writeln!(page, "<h3>{}</h3>", escape(name));
-            }
-            for (index, program) in compared() {
-                let Some((ratio, runs)) = ratio_and_runs(&program.name) else { continue };
-                let bar = ratio_bar(ratio, &runs, colour_class(index), scale);
-                ratio_row(page, if several { &program.name } else { name }, ratio, &bar);
-            }
-            page.push_str("</div>\n");
-        };
+    let mut group = |name: &str, description: &str, class: &str, bars: Bars| {
+        let _ = writeln!(page, "<div class=\"group{class}\" title=\"{}\">", escape(description));
+        if several {
+            let _ = writeln!(page, "<h3>{}</h3>", escape(name));
+        }
+        for (index, program) in compared() {
+            let Some((ratio, runs)) = bars(&program.name) else { continue };
+            let bar = ratio_bar(ratio, &runs, colour_class(index), scale);
+            ratio_row(page, if several { &program.name } else { name }, ratio, &bar);
+        }
+        page.push_str("</div>\n");
+    };
     for script in &scripts {
         group(&script.name, &script.description, "", &|program| {
             let ratio = script.result_of(program).and_then(ratio_of)?;
@@ -179,7 +181,9 @@ fn curves_section(page: &mut String, report: &Report) {
     }
 }
 
-const FRAME_QUANTITIES: [(&str, fn(&FrameTimes) -> f64); 3] =
+type FrameQuantity = fn(&FrameTimes) -> f64;
+
+const FRAME_QUANTITIES: [(&str, FrameQuantity); 3] =
     [("median", |times| times.median_ms), ("99th percentile", |times| times.p99_ms), ("worst", |times| times.worst_ms)];
 
 fn frames_section(page: &mut String, report: &Report) {
@@ -303,9 +307,10 @@ fn how_section(page: &mut String, report: &Report) {
     }
     let _ = writeln!(
         page,
-        "<li>lua54_compare {}: programs run in turn; run i of a program is divided by run i of {}; the median of these \
+        "<li>lua54_compare {}{}: programs run in turn; run i of a program is divided by run i of {}; the median of these \
          ratios is shown with its bootstrap 95 % interval. CPU time is user and system time together.</li>\n</ul>",
         escape(&report.tool_version),
+        report.c_flags.as_ref().map_or(String::new(), |flags| format!(" (C flags of this build: {})", escape(flags))),
         escape(report.baseline_name()),
     );
 }

@@ -95,6 +95,7 @@ fn run_all(options: &Options) -> Result<Report, String> {
     let mut report = Report {
         format: FORMAT,
         tool_version: env!("CARGO_PKG_VERSION").into(),
+        c_flags: option_env!("LUA54_C_FLAGS").map(str::to_owned),
         date: machine::date(),
         command_line: command_line(),
         warnings: warnings::of_machine(&machine),
@@ -124,6 +125,9 @@ fn run_all(options: &Options) -> Result<Report, String> {
         extras::add(&mut script, task, &programs, options, &limits, &progress);
         progress.script_done(index + 1, &script);
         report.scripts.push(script);
+    }
+    if options.frames && report.measured().iter().all(|s| s.results.iter().all(|r| r.frame_times.is_none())) {
+        report.warnings.push("--frames: no script here prints a line \"frame_ms median=… p99=… worst=…\"".into());
     }
     report.interrupted = interrupted();
     report.compute_means();

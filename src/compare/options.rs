@@ -127,11 +127,11 @@ pub(super) struct Options {
           help_heading = "What must agree")]
     pub output_limit: u64,
 
-    /// Give up with exit status 1 unless each script's time ratio is at most this
+    /// Exit status 1 unless the candidate's time ratio is at most this on each script
     #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
     pub fail_above: Option<f64>,
 
-    /// Exit status 1 unless the geometric mean of the time ratios is at most this
+    /// Exit status 1 unless the geometric mean of these ratios is at most this
     #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
     pub fail_mean_above: Option<f64>,
 

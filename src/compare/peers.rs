@@ -1,7 +1,6 @@
 //! Others to compare with: the baseline under another malloc, and other Lua interpreters.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,8 +58,7 @@ pub(super) fn installed(baseline: &Program, others: &[Program]) -> Vec<Program> 
         }
     }
     for (name, command) in INTERPRETERS {
-        let text = format!("{command}");
-        if let Ok(mut program) = Program::from_text(&text, Role::Peer, baseline.keeps_name) {
+        if let Ok(mut program) = Program::from_text(command, Role::Peer, baseline.keeps_name) {
             program.name = name.to_owned();
             peers.push(program);
         }
@@ -96,7 +94,7 @@ fn library_in(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn library_folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or(OsString::new()))
+    let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or_default())
         .filter(|folder| !folder.as_os_str().is_empty())
         .collect();
     let triplet = format!("{}-linux-gnu", env::consts::ARCH);

@@ -51,7 +51,7 @@ pub(super) fn ratio_bar(ratio: Ratio, runs: &[f64], class: usize, scale: f64) ->
     let mut svg = String::new();
     let _ = write!(
         svg,
-        r#"<rect class="c{class} bar" x="0" y="4" width="{}" height="14" rx="2"/>"#,
+        r#"<rect class="c{class} bar" x="0" y="3" width="{}" height="13" rx="2"/>"#,
         x(ratio.median, scale)
     );
     for run in runs.iter().filter(|run| **run <= scale) {

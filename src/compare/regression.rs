@@ -117,6 +117,7 @@ mod tests {
         let mut report = Report {
             format: FORMAT,
             tool_version: String::new(),
+            c_flags: None,
             date: String::new(),
             command_line: Vec::new(),
             machine: Machine::default(),

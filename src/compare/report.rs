@@ -18,6 +18,8 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) struct Report {
     pub format: u32,
     pub tool_version: String,
+    /// What the lua54 and lua54_pool built together with this program were compiled with.
+    pub c_flags: Option<String>,
     /// Start of the comparison, UTC, as 2024-05-31T12:00:00Z.
     pub date: String,
     pub command_line: Vec<String>,

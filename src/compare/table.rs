@@ -62,7 +62,8 @@ pub(super) fn as_markdown(report: &Report) -> String {
         let version = program.version.as_deref().unwrap_or("unknown version");
         let _ = writeln!(text, "- {}: `{}`, {version}", program.name, program.command);
     }
-    let _ = writeln!(text, "- lua54_compare {}", report.tool_version);
+    let flags = report.c_flags.as_ref().map_or(String::new(), |flags| format!(", C flags of this build: `{flags}`"));
+    let _ = writeln!(text, "- lua54_compare {}{flags}", report.tool_version);
     text
 }
 
@@ -165,7 +166,7 @@ fn matrix(report: &Report, scripts: &[&ScriptReport], quantity: Quantity) -> Tit
         };
         // A mean over fewer scripts is no match for its neighbours.
         let cell = ratio_cell(ratio);
-        if mean.scripts == scripts.len() {
+        if mean.scripts == scripts.len() || mean.scripts == 0 {
             cell
         } else {
             right(format!("{} of {}", cell.text, mean.scripts), cell.style)
