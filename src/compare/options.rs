@@ -7,28 +7,29 @@ use clap::{Parser, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  lua54_compare script.lua                      lua54 against lua54_pool, alternating
-  lua54_compare script.lua -- 15 verbose        the same, the script gets two arguments
-  lua54_compare --suite                         all shipped workloads
-  lua54_compare --suite --only mix,vector       two of them
-  lua54_compare --suite --peers                 ... and every other malloc and Lua that is installed
+  lua54_compare script.lua                  lua54 against lua54_pool
+  lua54_compare script.lua -- 15 verbose    the script gets two arguments
+  lua54_compare --suite                     all shipped workloads
+  lua54_compare --suite --only mix,vector   two of them
+  lua54_compare --suite --peers             every malloc and Lua installed here
   lua54_compare script.lua --with jit='luajit -joff'
   lua54_compare script.lua --preload mimalloc=/usr/lib/libmimalloc.so
   lua54_compare script.lua --baseline lua5.4 --candidate lua54_pool
   lua54_compare --suite --timeline --html report.html
   lua54_compare --suite --json today.json --against yesterday.json
-  lua54_compare script.lua --fail-above 0.9     exit status 1 unless it takes at most 0.9 of lua54's time
+  lua54_compare script.lua --fail-above 0.9 && echo fast enough
 
 How to read the result:
-  A ratio is a program's number divided by lua54's: 0.65 means 65 % of the time (or memory). Run 1 is divided by
-  run 1, run 2 by run 2 and so on; the median of these is shown, and in brackets the 95 % interval. An interval
-  that holds 1 is called \"no difference\".
+  A ratio is a program's number divided by lua54's: 0.65 means 65 % of the
+  time, or of the memory. Run 1 is divided by run 1, run 2 by run 2 and so on;
+  the median of these is shown, and beside it the 95 % interval. An interval
+  that holds 1 means no difference, and is marked with ≈.
 
 Exit status:
-  0  all went well
-  1  outputs differ, a script or program failed, or a --fail-... limit was not kept
-  2  wrong options, or nothing to run
-  130  stopped by Ctrl-C (what was measured until then is shown)";
+  0 all went well
+  1 outputs differ, a script or program failed, or a --fail-… limit is broken
+  2 wrong options, or nothing to run
+  130 stopped by Ctrl-C; what was measured until then is shown";
 
 /// Compares lua54 and lua54_pool, and others if you like, on the same Lua scripts
 ///
@@ -81,7 +82,7 @@ pub(super) struct Options {
     #[arg(long, help_heading = "Programs")]
     pub peers: bool,
 
-    /// Do not call every program "lua" (its argv[0]), for commands that look at their own name
+    /// Do not call every program "lua" (so that their messages agree), for commands that look at their own name
     #[arg(long, help_heading = "Programs")]
     pub keep_name: bool,
 
@@ -127,22 +128,6 @@ pub(super) struct Options {
           help_heading = "What must agree")]
     pub output_limit: u64,
 
-    /// Exit status 1 unless the candidate's time ratio is at most this on each script
-    #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
-    pub fail_above: Option<f64>,
-
-    /// Exit status 1 unless the geometric mean of these ratios is at most this
-    #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
-    pub fail_mean_above: Option<f64>,
-
-    /// Compare with an earlier run, as written by --json
-    #[arg(long, value_name = "FILE", help_heading = "Regression")]
-    pub against: Option<PathBuf>,
-
-    /// Exit status 1 when a time ratio is worse than in --against by more than this
-    #[arg(long, value_name = "PERCENT", value_parser = positive_number, requires = "against", help_heading = "Regression")]
-    pub fail_worse: Option<f64>,
-
     /// Count each program's instructions (valgrind; takes about 50 times as long as one run)
     #[arg(long, help_heading = "Also measure")]
     pub counts: bool,
@@ -158,6 +143,22 @@ pub(super) struct Options {
     /// Frame times, of scripts that print a line "frame_ms median=… p99=… worst=…" when their last argument is "times"
     #[arg(long, help_heading = "Also measure")]
     pub frames: bool,
+
+    /// Exit status 1 unless the candidate's time ratio is at most this on each script
+    #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
+    pub fail_above: Option<f64>,
+
+    /// Exit status 1 unless the geometric mean of these ratios is at most this
+    #[arg(long, value_name = "RATIO", value_parser = positive_number, help_heading = "Regression")]
+    pub fail_mean_above: Option<f64>,
+
+    /// Compare with an earlier run, as written by --json
+    #[arg(long, value_name = "FILE", help_heading = "Regression")]
+    pub against: Option<PathBuf>,
+
+    /// Exit status 1 when a time ratio is worse than in --against by more than this
+    #[arg(long, value_name = "PERCENT", value_parser = positive_number, requires = "against", help_heading = "Regression")]
+    pub fail_worse: Option<f64>,
 
     /// Write all results, with every single run, as JSON (- is standard output, here and below)
     #[arg(long, value_name = "FILE", help_heading = "Output")]

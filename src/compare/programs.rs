@@ -29,7 +29,7 @@ pub(super) struct Program {
     pub shown_command: String,
     /// First line of what `-v` prints.
     pub version: Option<String>,
-    /// Whether it keeps its own argv[0].
+    /// Whether it keeps its own name (`argv[0]`).
     pub keeps_name: bool,
 }
 

@@ -98,7 +98,7 @@ const PRINTED_TOO_MUCH: u8 = 2;
 const INTERRUPTED: u8 = 3;
 
 /// Runs `command` to its end. With `sample_period` its resident memory is sampled meanwhile.
-/// `own_name` is the argv[0] that its messages start with, where it is not the common one.
+/// `own_name` is the `argv[0]` that its messages start with, where it is not the common one.
 pub(super) fn run(
     mut command: Command,
     limits: &Limits,

@@ -122,7 +122,7 @@ pub(crate) fn own_private_bytes() -> Option<u64> {
 /// Whether `set_program_name` has an effect here.
 pub(crate) const CAN_SET_PROGRAM_NAME: bool = true;
 
-/// Makes the program believe it was called by this name (its argv[0]).
+/// Makes the program believe it was called by this name (its `argv[0]`).
 pub(crate) fn set_program_name(command: &mut Command, name: &str) {
     command.arg0(name);
 }
