@@ -1,8 +1,16 @@
-pub mod pool {
-    pub mod layout;
-}
+//! A pool allocator for Lua 5.4 states.
+#![warn(missing_docs, unsafe_op_in_unsafe_fn)]
+
+mod lua_alloc;
+pub mod os;
+pub mod pool;
+
 #[cfg(feature = "programs")]
-#[doc(hidden)]
 pub mod compare;
 #[cfg(feature = "programs")]
-mod os;
+pub mod interpreter;
+#[cfg(feature = "programs")]
+pub mod lua_ffi;
+
+pub use lua_alloc::lua_pool_alloc;
+pub use pool::{Pool, PoolBuilder, PoolError, Violation};

@@ -1,0 +1,79 @@
+/*
+** The pool's fast path for inlining into Lua's own memory functions.
+** Constants and offsets come from lua_pool_layout.h, which is generated
+** from the Rust definitions; the slow path is in Rust.
+**
+** A block is taken from its class's list: one load, one load, one store.
+** A block is freed to its own chunk's list: one mask, one push, one
+** decrement; when the countdown ends, the slow path has a look.
+*/
+
+#ifndef lua_pool_inline_h
+#define lua_pool_inline_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lua.h"
+#include "lua_pool_layout.h"
+
+/* the lua_Alloc function of every pool; 'ud' is the pool */
+extern void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
+
+/* fills the list of a class and takes a block from it; NULL: no memory */
+extern void *lua_pool_refill (void *pool, size_t class);
+
+/* called when the countdown of a chunk has ended */
+extern void lua_pool_free_slow (void *header);
+
+#if defined(__GNUC__)
+#define lua_pool_inline   inline __attribute__((always_inline))
+#define lua_pool_cold     __attribute__((cold, noinline))
+#define lua_pool_likely(x)  __builtin_expect((x) != 0, 1)
+/* a free block's link lies where Lua keeps values of any type */
+typedef void *__attribute__((may_alias)) lua_pool_Link;
+#else
+#define lua_pool_inline   __forceinline
+#define lua_pool_cold     __declspec(noinline)
+#define lua_pool_likely(x)  (x)
+typedef void *lua_pool_Link;
+#endif
+
+/* classes of sizes from 1 to LUA_POOL_FINE_MAX are 8 bytes apart */
+#define lua_pool_class(size)    (((size) + 7) >> 3)
+
+/* the same for blocks that must be aligned to 16 bytes */
+#define lua_pool_class16(size)  ((((size) + 15) >> 4) << 1)
+
+/* largest size that may be inlined for a state with allocator 'f' */
+#define lua_pool_inline_max(f) \
+  ((f) == &lua_pool_alloc ? (size_t)LUA_POOL_FINE_MAX : 0)
+
+#define lua_pool_field(base, offset, type) \
+  (*(type *)((char *)(base) + (offset)))
+
+
+/* takes a block of a class; NULL if its list is empty */
+static lua_pool_inline void *lua_pool_pop (void *pool, size_t class) {
+  lua_pool_Link *list =
+      &lua_pool_field(pool, LUA_POOL_OFFSET_LISTS, lua_pool_Link) + class;
+  void *block = *list;
+  if (lua_pool_likely(block != NULL))
+    *list = lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link);
+  return block;
+}
+
+
+/* frees a block of any class */
+static lua_pool_inline void lua_pool_push (void *block) {
+  uintptr_t address = (uintptr_t)block;
+  char *header = (char *)((address & ~(uintptr_t)(LUA_POOL_CHUNK_SIZE - 1)) +
+      ((address >> LUA_POOL_COLOR_SHIFT) & LUA_POOL_COLOR_MASK));
+  lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link) =
+      lua_pool_field(header, LUA_POOL_OFFSET_FREE, lua_pool_Link);
+  lua_pool_field(header, LUA_POOL_OFFSET_FREE, lua_pool_Link) = block;
+  if (!lua_pool_likely(--lua_pool_field(header, LUA_POOL_OFFSET_COUNTDOWN, uint32_t)))
+    lua_pool_free_slow(header);
+}
+
+#endif

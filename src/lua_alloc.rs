@@ -1,0 +1,63 @@
+//! The `lua_Alloc` function, and the contract behind it.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use crate::pool::RawPool;
+use crate::pool::layout::ChunkHeader;
+
+/// Tags that Lua passes as `osize` of a new block whose contents are Lua's own and need 8-byte alignment: strings,
+/// tables, functions, threads, upvalues and prototypes. Anything else (userdata, arrays and buffers with tag 0, the
+/// made-up sizes of C modules) may be filled by C code with types that want 16 bytes.
+const EIGHT_BYTE_TAGS: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 10;
+
+/// Allocates, frees and resizes for a Lua state, as `lua_Alloc` in Lua's manual; `ud` is [`Pool::as_ud`].
+///
+/// - `ptr` null: a new block; `osize` is then a type tag, never a size.
+/// - `nsize` 0: frees `ptr` and returns null; nothing to do for a null `ptr`.
+/// - otherwise: resizes. Null leaves the old block valid and unchanged. A smaller size never fails.
+///
+/// `osize` is not relied on: the size of a block is known from its address, because some C modules pass 0.
+///
+/// [`Pool::as_ud`]: crate::Pool::as_ud
+///
+/// # Safety
+/// `ud` is [`Pool::as_ud`] of a live pool that no other thread uses meanwhile; `ptr` is null or a live block of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize: usize, nsize: usize) -> *mut c_void {
+    let pool = ud.cast::<RawPool>();
+    // SAFETY: the caller's promise; nothing below panics.
+    unsafe {
+        if ptr.is_null() {
+            let eight = osize < 32 && EIGHT_BYTE_TAGS & (1 << osize) != 0;
+            return (*pool).allocate(nsize, !eight).cast();
+        }
+        if nsize == 0 {
+            (*pool).free(ptr.cast());
+            return ptr::null_mut();
+        }
+        (*pool).reallocate(ptr.cast(), nsize, true).cast()
+    }
+}
+
+/// The slow path of the inlined allocation (include/lua_pool_inline.h): fills the list of `class` and takes a block
+/// from it; null when there is no memory.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile; `class` is one of its classes, with an empty list.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_refill(pool: *mut c_void, class: usize) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { (*pool.cast::<RawPool>()).refill(class).cast() }
+}
+
+/// The slow path of the inlined free: the countdown of the chunk at `header` has ended.
+///
+/// # Safety
+/// `header` is a live chunk header of a pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
+    let header = header.cast::<ChunkHeader>();
+    // SAFETY: the caller's promise; a live header names its pool.
+    unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
+}

@@ -1,0 +1,140 @@
+//! Memory from Linux, macOS and the BSDs.
+
+use core::ptr::{self, NonNull};
+
+/// Maps `length` bytes of zeroed memory aligned to `alignment` (both multiples of the page size, the alignment a
+/// power of two). `None` when the system has none left.
+pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
+    // A mapping is usually placed right below the last one, so once one is aligned the next ones are.
+    let first = map(ptr::null_mut(), length)?;
+    if first.addr().get() & (alignment - 1) == 0 {
+        return Some(first);
+    }
+    // SAFETY: `first` was mapped just now with this length, and nobody knows of it.
+    unsafe { unmap(first, length) };
+
+    let padded = length.checked_add(alignment)?;
+    let start = map(ptr::null_mut(), padded)?;
+    let address = start.addr().get();
+    let aligned = (address + alignment - 1) & !(alignment - 1);
+    let before = aligned - address;
+    let after = padded - before - length;
+    // SAFETY: [aligned, aligned + length) lies inside the mapping made above; what is cut off on both sides was
+    // never handed out.
+    unsafe {
+        let block = start.add(before);
+        if before > 0 {
+            unmap(start, before);
+        }
+        if after > 0 {
+            unmap(block.add(length), after);
+        }
+        Some(block)
+    }
+}
+
+fn map(hint: *mut u8, length: usize) -> Option<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: an anonymous mapping at an address of the system's choice touches no existing memory.
+    let address = unsafe { libc::mmap(hint.cast(), length, protection, flags, -1, 0) };
+    if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
+}
+
+/// Gives a mapping, or a page-aligned part of one, back.
+///
+/// # Safety
+/// `start` and `length` describe memory from [`map_aligned`] that nobody uses any more.
+pub unsafe fn unmap(start: NonNull<u8>, length: usize) {
+    // SAFETY: the caller's promise. munmap of a valid range fails only when it would split a mapping beyond the
+    // system's limit of mappings; the range then stays mapped, which loses address space but no data.
+    unsafe { libc::munmap(start.as_ptr().cast(), length) };
+}
+
+/// Returns the physical memory of a range while keeping the range; it reads as anything (zero on Linux) afterwards.
+///
+/// # Safety
+/// `start` and `length` are page-aligned, inside one mapping, and hold nothing anybody needs.
+pub unsafe fn purge(start: NonNull<u8>, length: usize) {
+    #[cfg(target_os = "linux")]
+    let advice = libc::MADV_DONTNEED;
+    #[cfg(not(target_os = "linux"))]
+    let advice = libc::MADV_FREE;
+    // SAFETY: the caller's promise; on failure the memory merely stays resident.
+    unsafe { libc::madvise(start.as_ptr().cast(), length, advice) };
+}
+
+/// Makes a purged range usable again: nothing to do here, pages come back on first touch.
+///
+/// # Safety
+/// The range was given to [`purge`].
+pub unsafe fn restore(_start: NonNull<u8>, _length: usize) -> bool {
+    true
+}
+
+/// Grows or shrinks a mapping, moving its pages rather than copying bytes. `None` when that cannot be done; the old
+/// mapping is then unchanged.
+///
+/// # Safety
+/// `start` and `old_length` describe a whole mapping from [`map_aligned`] with this `alignment`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub unsafe fn remap_aligned(
+    start: NonNull<u8>,
+    old_length: usize,
+    new_length: usize,
+    alignment: usize,
+) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise; without MREMAP_MAYMOVE the address stays.
+    let same = unsafe { libc::mremap(start.as_ptr().cast(), old_length, new_length, 0) };
+    if same != libc::MAP_FAILED {
+        return Some(start);
+    }
+    let target = map_aligned(new_length, alignment)?;
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: `target` was mapped just now with this length; MREMAP_FIXED replaces it by the old pages.
+    let moved = unsafe { libc::mremap(start.as_ptr().cast(), old_length, new_length, flags, target.as_ptr()) };
+    if moved == libc::MAP_FAILED {
+        // SAFETY: a failed mremap may or may not have removed the target; unmapping an unmapped range is harmless
+        // only because nothing else in this process maps memory at an address we still hold.
+        unsafe { unmap(target, new_length) };
+        return None;
+    }
+    Some(target)
+}
+
+/// Without mremap the caller copies.
+///
+/// # Safety
+/// None needed: this does nothing.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub unsafe fn remap_aligned(
+    _start: NonNull<u8>,
+    _old_length: usize,
+    _new_length: usize,
+    _alignment: usize,
+) -> Option<NonNull<u8>> {
+    None
+}
+
+/// Bytes of a range that are in physical memory now, as the system counts them; `None` where it cannot tell.
+///
+/// # Safety
+/// `start` and `length` are page-aligned and inside one mapping.
+pub unsafe fn resident_bytes(start: NonNull<u8>, length: usize) -> Option<usize> {
+    // SAFETY: sysconf has no preconditions.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    let mut resident = 0;
+    let mut pages = [0u8; 256];
+    let mut offset = 0;
+    while offset < length {
+        let part = (length - offset).min(pages.len() * page);
+        // SAFETY: [offset, offset + part) is inside the caller's mapping; `pages` has a byte for each of its pages.
+        let failed = unsafe { libc::mincore(start.as_ptr().add(offset).cast(), part, pages.as_mut_ptr().cast()) };
+        if failed != 0 {
+            return None;
+        }
+        resident += pages[..part.div_ceil(page)].iter().filter(|&&state| state & 1 != 0).count() * page;
+        offset += part;
+    }
+    Some(resident)
+}

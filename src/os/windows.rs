@@ -1,0 +1,69 @@
+//! Memory from Windows. Its reservations are aligned to 64 KiB, which is just what chunks need.
+
+use core::ptr::{self, NonNull};
+
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+};
+
+/// Maps `length` bytes of zeroed memory aligned to `alignment`, at most 64 KiB. `None` when the system has none left.
+pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
+    // SAFETY: a new region at an address of the system's choice touches no existing memory.
+    let address = unsafe { VirtualAlloc(ptr::null(), length, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) };
+    let start = NonNull::new(address.cast::<u8>())?;
+    if start.addr().get() & (alignment - 1) != 0 {
+        // SAFETY: mapped just now, and nobody knows of it.
+        unsafe { unmap(start, length) };
+        return None;
+    }
+    Some(start)
+}
+
+/// Gives a whole mapping back.
+///
+/// # Safety
+/// `start` is from [`map_aligned`] and nobody uses its memory any more.
+pub unsafe fn unmap(start: NonNull<u8>, _length: usize) {
+    // SAFETY: the caller's promise; MEM_RELEASE takes the whole region and wants length 0.
+    unsafe { VirtualFree(start.as_ptr().cast(), 0, MEM_RELEASE) };
+}
+
+/// Returns the physical memory of a range while keeping its addresses; [`restore`] it before the next use.
+///
+/// # Safety
+/// `start` and `length` are page-aligned, inside one mapping, and hold nothing anybody needs.
+pub unsafe fn purge(start: NonNull<u8>, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { VirtualFree(start.as_ptr().cast(), length, MEM_DECOMMIT) };
+}
+
+/// Makes a purged range usable again; false when the system has no memory for it.
+///
+/// # Safety
+/// The range was given to [`purge`].
+pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
+    // SAFETY: the caller's promise; committing inside our own reservation.
+    let address = unsafe { VirtualAlloc(start.as_ptr().cast(), length, MEM_COMMIT, PAGE_READWRITE) };
+    !address.is_null()
+}
+
+/// Windows cannot move pages between regions: the caller copies.
+///
+/// # Safety
+/// None needed: this does nothing.
+pub unsafe fn remap_aligned(
+    _start: NonNull<u8>,
+    _old_length: usize,
+    _new_length: usize,
+    _alignment: usize,
+) -> Option<NonNull<u8>> {
+    None
+}
+
+/// Windows tells residency by working set, not by range.
+///
+/// # Safety
+/// None needed: this does nothing.
+pub unsafe fn resident_bytes(_start: NonNull<u8>, _length: usize) -> Option<usize> {
+    None
+}

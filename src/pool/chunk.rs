@@ -1,0 +1,181 @@
+//! Chunks of small blocks: carving them lazily, and the queue of a class's chunks that have freed blocks.
+
+use core::ptr;
+
+use super::layout::{CHUNK_SIZE, ChunkHeader, FreeBlock, HEADER_SIZE, header_of};
+use super::segment::FIRST_UNIT_START;
+
+/// What the memory behind a [`ChunkHeader`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ChunkKind {
+    /// Blocks of one size class.
+    Small = 1,
+    /// The pool's first unit: the pool itself and the first blocks of every class.
+    Bootstrap = 2,
+    /// A large block in a run of units of a segment.
+    Run = 3,
+    /// A large block that is a mapping of its own.
+    Direct = 4,
+}
+
+/// `cursor` of a chunk with nothing left to carve.
+const EXHAUSTED: u32 = u32::MAX;
+
+/// Blocks are carved up to the end of the page the cursor is in: memory is touched only just before its use.
+const CARVE_BYTES: usize = 4096;
+
+impl ChunkHeader {
+    /// A fresh header of small blocks for the unit at `base`.
+    pub fn new_small(base: *mut u8, unit: usize, class: usize, pool: *mut u8) -> ChunkHeader {
+        let start = if unit == 0 { FIRST_UNIT_START } else { header_of(base).addr() - base.addr() + HEADER_SIZE };
+        ChunkHeader {
+            free: ptr::null_mut(),
+            countdown: 1,
+            armed: 1,
+            listed: 0,
+            carved: 0,
+            next: ptr::null_mut(),
+            prev: ptr::null_mut(),
+            pool,
+            cursor: start as u32,
+            class: class as u8,
+            kind: ChunkKind::Small as u8,
+            queued: 0,
+            unit: unit as u8,
+            large_bytes: 0,
+        }
+    }
+
+    /// Length of the list `free`.
+    pub fn free_count(&self) -> u32 {
+        self.listed + (self.armed - self.countdown)
+    }
+
+    /// Blocks in use or on the class's allocation list.
+    pub fn used_count(&self) -> u32 {
+        self.carved - self.free_count()
+    }
+
+    /// Asks for a look by the slow path after `frees` more frees.
+    pub fn arm(&mut self, frees: u32) {
+        self.listed = self.free_count();
+        self.armed = frees;
+        self.countdown = frees;
+    }
+
+    /// Whether blocks are left to carve.
+    pub fn can_carve(&self) -> bool {
+        self.cursor != EXHAUSTED
+    }
+}
+
+/// Start of the unit that `header` is in.
+pub fn unit_base(header: *mut ChunkHeader) -> *mut u8 {
+    header.cast::<u8>().with_addr(header.addr() & !(CHUNK_SIZE - 1))
+}
+
+/// The two ranges of offsets, behind and before the header, that blocks are carved from.
+pub fn block_ranges(header: *mut ChunkHeader, unit: usize) -> [core::ops::Range<usize>; 2] {
+    if unit == 0 {
+        return [FIRST_UNIT_START..CHUNK_SIZE, 0..0];
+    }
+    let color = header.addr() & (CHUNK_SIZE - 1);
+    [color + HEADER_SIZE..CHUNK_SIZE, 0..color]
+}
+
+/// Carves the next blocks of `size` bytes into a list in address order. Returns its head (null when nothing is left)
+/// and its length.
+///
+/// # Safety
+/// `header` is the live header of a chunk of small blocks of this size.
+pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u32) {
+    let base = unit_base(header);
+    // SAFETY: the caller's promise; every block carved lies in one of the chunk's ranges, between the cursor, below
+    // which everything was handed out, and the range's end.
+    unsafe {
+        if (*header).cursor == EXHAUSTED {
+            return (ptr::null_mut(), 0);
+        }
+        let ranges = block_ranges(header, (*header).unit as usize);
+        let start = (*header).cursor as usize;
+        let range = if start >= ranges[0].start { &ranges[0] } else { &ranges[1] };
+
+        let room = (range.end - start) / size;
+        let page_left = CARVE_BYTES - start % CARVE_BYTES;
+        let count = (page_left / size).clamp(1, room.max(1)).min(room);
+        let end = start + count * size;
+        (*header).cursor = if end + size <= range.end {
+            end as u32
+        } else if range.start == ranges[0].start && ranges[1].end >= size {
+            ranges[1].start as u32
+        } else {
+            EXHAUSTED
+        };
+        if count == 0 {
+            return (ptr::null_mut(), 0);
+        }
+
+        let mut next = ptr::null_mut::<FreeBlock>();
+        for offset in (start..end).step_by(size).rev() {
+            let block = base.add(offset).cast::<FreeBlock>();
+            (*block).next = next;
+            next = block;
+        }
+        (*header).carved += count as u32;
+        // A queued chunk counts down to its last used block; it just got more of them.
+        if (*header).queued != 0 {
+            (*header).armed += count as u32;
+            (*header).countdown += count as u32;
+        }
+        (next, count as u32)
+    }
+}
+
+/// Chunks of one class that have freed blocks, oldest first: a chunk gathers frees while it waits, so that taking
+/// its list yields many blocks at once.
+#[derive(Clone, Copy)]
+pub struct ChunkQueue {
+    pub head: *mut ChunkHeader,
+    tail: *mut ChunkHeader,
+}
+
+impl ChunkQueue {
+    /// # Safety
+    /// `header` is live and in no queue.
+    pub unsafe fn push(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; the queue holds live headers only.
+        unsafe {
+            (*header).next = ptr::null_mut();
+            (*header).prev = self.tail;
+            (*header).queued = 1;
+            if self.tail.is_null() { self.head = header } else { (*self.tail).next = header }
+        }
+        self.tail = header;
+    }
+
+    /// # Safety
+    /// `header` is in this queue.
+    pub unsafe fn remove(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; neighbours in the queue are live headers.
+        unsafe {
+            let (next, prev) = ((*header).next, (*header).prev);
+            if prev.is_null() {
+                self.head = next
+            } else {
+                (*prev).next = next
+            }
+            if next.is_null() {
+                self.tail = prev
+            } else {
+                (*next).prev = prev
+            }
+            (*header).queued = 0;
+        }
+    }
+
+    /// Whether this is the only chunk in the queue.
+    pub fn is_only(&self, header: *mut ChunkHeader) -> bool {
+        self.head == header && self.tail == header
+    }
+}

@@ -1,0 +1,178 @@
+//! The owner of a pool.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use std::fmt;
+
+use super::raw::RawPool;
+use super::stats::PoolStats;
+use super::verify::Violation;
+
+/// Why a pool could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The system has no memory for the pool's first mapping of 256 KiB.
+    OutOfMemory,
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PoolError::OutOfMemory => f.write_str("cannot create a pool: not enough memory"),
+        }
+    }
+}
+
+impl std::error::Error for PoolError {}
+
+/// What a pool is made with; see [`Pool::builder`].
+#[derive(Clone, Debug, Default)]
+pub struct PoolBuilder {
+    limit_bytes: Option<usize>,
+    check_interval: u32,
+}
+
+impl PoolBuilder {
+    /// No more than this many bytes of chunks and large blocks, rounded down to 64 KiB. Without it there is no limit.
+    #[must_use]
+    pub fn limit_bytes(mut self, limit: usize) -> Self {
+        self.limit_bytes = Some(limit);
+        self
+    }
+
+    /// Runs the whole-pool checker every now and then, and aborts with a message when it finds anything wrong: after
+    /// `interval` events of the slow path for every 64 KiB in use, because a check walks the whole pool. 0, the
+    /// default, never runs it.
+    #[must_use]
+    pub fn check_interval(mut self, interval: u32) -> Self {
+        self.check_interval = interval;
+        self
+    }
+
+    /// Makes the pool.
+    ///
+    /// # Errors
+    /// [`PoolError::OutOfMemory`] when the system has no memory for it.
+    pub fn build(self) -> Result<Pool, PoolError> {
+        let mut raw = RawPool::create().ok_or(PoolError::OutOfMemory)?;
+        // SAFETY: made just now.
+        let pool = unsafe { raw.as_mut() };
+        pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
+        pool.set_check_interval(self.check_interval);
+        Ok(Pool { raw })
+    }
+}
+
+/// A pool of memory for one Lua state, or several of one thread. Dropping it gives everything back to the system.
+///
+/// ```
+/// use lua_pool_allocator::Pool;
+///
+/// let mut pool = Pool::new()?;
+/// let block = pool.allocate(56);
+/// assert!(!block.is_null());
+/// assert_eq!(pool.stats().live_bytes, 56);
+/// // SAFETY: allocated just now from this pool, and not used afterwards.
+/// unsafe { pool.free(block) };
+/// assert_eq!(pool.stats().live_bytes, 0);
+/// # Ok::<(), lua_pool_allocator::PoolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Pool {
+    raw: NonNull<RawPool>,
+}
+
+// SAFETY: a pool refers to nothing but its own mappings, and has no thread-locals; all access goes through its owner.
+unsafe impl Send for Pool {}
+
+impl Pool {
+    /// A pool without a limit.
+    ///
+    /// # Errors
+    /// [`PoolError::OutOfMemory`] when the system has no memory for it.
+    pub fn new() -> Result<Pool, PoolError> {
+        Pool::builder().build()
+    }
+
+    /// A pool with a configuration.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    /// What to give `lua_newstate` as `ud`, together with [`lua_pool_alloc`](crate::lua_pool_alloc). The pool must
+    /// outlive the state.
+    pub fn as_ud(&self) -> *mut c_void {
+        self.raw.as_ptr().cast()
+    }
+
+    fn raw_mut(&mut self) -> &mut RawPool {
+        // SAFETY: `raw` is live until drop, and `&mut self` makes this the only reference.
+        unsafe { self.raw.as_mut() }
+    }
+
+    fn raw(&self) -> &RawPool {
+        // SAFETY: `raw` is live until drop; `Pool` is not `Sync`, so nobody changes it meanwhile.
+        unsafe { self.raw.as_ref() }
+    }
+
+    /// A block of `size` bytes aligned to 16 bytes, or null: no memory, the limit, or a size that cannot be.
+    pub fn allocate(&mut self, size: usize) -> *mut u8 {
+        self.raw_mut().allocate(size, true)
+    }
+
+    /// Frees a block.
+    ///
+    /// # Safety
+    /// `block` is a live block of this pool, and nobody uses it any more.
+    pub unsafe fn free(&mut self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { self.raw_mut().free(block) }
+    }
+
+    /// Resizes a block to `new_size` bytes, not 0. Null when there is no memory for a larger one; the old block is
+    /// then untouched. Making a block smaller never fails.
+    ///
+    /// # Safety
+    /// `block` is a live block of this pool.
+    pub unsafe fn reallocate(&mut self, block: *mut u8, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.raw_mut().reallocate(block, new_size, true) }
+    }
+
+    /// All figures of this pool.
+    pub fn stats(&self) -> PoolStats {
+        self.raw().stats()
+    }
+
+    /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        self.raw().resident_bytes()
+    }
+
+    /// Runs the whole-pool checker.
+    ///
+    /// # Errors
+    /// The first violation of the accounting identity.
+    pub fn verify(&self) -> Result<(), Violation> {
+        self.raw().verify()
+    }
+
+    /// Runs the whole-pool checker; a violation is printed on standard error and aborts the process.
+    pub fn verify_or_abort(&self) {
+        self.raw().verify_or_abort();
+    }
+
+    /// Sets the hard limit in bytes, rounded down to 64 KiB; `None` lifts it. A limit below what is in use is taken:
+    /// nothing is lost, and nothing more is handed out from the system until there is less.
+    pub fn set_limit_bytes(&mut self, limit: Option<usize>) {
+        self.raw_mut().set_limit_bytes(limit.unwrap_or(usize::MAX));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: made by `RawPool::create`; whoever got a block or `as_ud` promised not to outlive the pool.
+        unsafe { RawPool::destroy(self.raw) };
+    }
+}

@@ -1,0 +1,32 @@
+//! The pool: size classes, chunks, large blocks, statistics and the whole-pool checker.
+//!
+//! One pool serves one Lua state, or several states of one thread. It has no globals, no locks and no thread-locals;
+//! its own records lie inside the memory it maps, so an unused pool is one mapping and a few touched pages.
+//!
+//! - [`layout`]: what the inlined C fast path shares with this code,
+//! - [`size_class`]: which block size serves which request,
+//! - `segment`: units of 64 KiB from the system and back,
+//! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
+//! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
+//! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
+//! - `raw`: the slow path behind allocate, free and reallocate,
+//! - [`stats`]: figures derived from the chunk headers,
+//! - `verify`: the whole-pool checker.
+
+mod bootstrap;
+mod chunk;
+mod handle;
+mod large;
+pub mod layout;
+mod raw;
+mod segment;
+pub mod size_class;
+pub mod stats;
+mod verify;
+
+#[cfg(test)]
+mod model_test;
+
+pub use handle::{Pool, PoolBuilder, PoolError};
+pub use raw::RawPool;
+pub use verify::Violation;

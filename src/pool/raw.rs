@@ -1,0 +1,418 @@
+//! The pool itself: fast path and slow path of allocate, free and reallocate.
+
+use core::ptr::{self, NonNull};
+
+use super::bootstrap::{Bootstrap, POOL_OFFSET};
+use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
+use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::segment::Segments;
+use super::size_class::{Class, block_size, class_of, class_of_aligned};
+
+/// The books of one size class.
+///
+/// Identities: allocations = `handed` - length of the allocation list; frees = `returned` + the sum of
+/// `free_count()` over the class's chunks; live = allocations - frees.
+#[repr(C)]
+pub struct ClassState {
+    /// Chunks that have freed blocks.
+    pub queue: ChunkQueue,
+    /// The chunk that still has blocks to carve; may be in the queue as well.
+    pub carving: *mut ChunkHeader,
+    /// Blocks put on the allocation list, ever.
+    pub handed: u64,
+    /// Freed blocks taken back from chunks, ever.
+    pub returned: u64,
+    /// Chunks acquired, ever.
+    pub chunks_acquired: u64,
+    /// Chunks released, ever.
+    pub chunks_released: u64,
+    /// Free blocks of the bootstrap unit that wait until the class would need another chunk.
+    pub parked: *mut FreeBlock,
+    /// Length of `parked`.
+    pub parked_count: u32,
+    /// Bytes taken from the bootstrap unit.
+    pub bootstrap_bytes: u32,
+    /// Blocks of the bootstrap unit freed, as far as [`BUSY_FREES`].
+    pub bootstrap_frees: u32,
+}
+
+impl ClassState {
+    /// The parked blocks (null if there are none) and their number.
+    fn take_parked(&mut self) -> (*mut FreeBlock, u32) {
+        let taken = (self.parked, self.parked_count);
+        (self.parked, self.parked_count) = (ptr::null_mut(), 0);
+        taken
+    }
+}
+
+/// A class that frees this many blocks of the bootstrap unit is busy, and gets a chunk: there a free is cheap, here
+/// every one takes the slow path.
+const BUSY_FREES: u32 = 32;
+
+/// The books of large blocks.
+pub struct LargeBooks {
+    /// All large blocks, newest first.
+    pub head: *mut ChunkHeader,
+    /// Large blocks handed out, ever.
+    pub allocations: u64,
+    /// Large blocks freed, ever.
+    pub frees: u64,
+    /// Bytes asked for, of all live large blocks.
+    pub live_bytes: usize,
+}
+
+/// A pool, as it lies in its own first unit. All zero but for a few fields, so that a page of it that is never needed
+/// is never touched.
+///
+/// The accounting identity, which [`RawPool::verify`] checks: every unit mapped is used or free; every used unit is
+/// the bootstrap unit, a chunk of one class, or part of a large block; every block carved is live, on its class's
+/// allocation list, or on its chunk's free list, and on one of them only.
+#[repr(C)]
+pub struct RawPool {
+    /// Must stay first: the C fast path takes the pool's address for the address of the lists.
+    pub lists: AllocationLists,
+    pub(super) segments: Segments,
+    pub(super) bootstrap: Bootstrap,
+    pub(super) large: LargeBooks,
+    /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
+    check_interval: u32,
+    check_countdown: u32,
+    pub(super) classes: [ClassState; CLASS_COUNT],
+}
+
+impl RawPool {
+    /// Maps a new pool. `None` when the system has no memory for it.
+    pub fn create() -> Option<NonNull<RawPool>> {
+        let base = Segments::map_first()?.as_ptr();
+        // SAFETY: the mapping is fresh, zeroed and large enough for header, descriptor and pool in its first unit.
+        unsafe {
+            let pool = base.add(POOL_OFFSET).cast::<RawPool>();
+            (*pool).segments.adopt_first(base);
+            (*pool).bootstrap = Bootstrap::new(size_of::<RawPool>());
+            let mut header = ChunkHeader::new_small(base, 0, 0, pool.cast());
+            header.kind = ChunkKind::Bootstrap as u8;
+            header_of(base).write(header);
+            NonNull::new(pool)
+        }
+    }
+
+    /// Gives all of the pool's memory back to the system, live blocks included.
+    ///
+    /// # Safety
+    /// `pool` is from [`RawPool::create`]; neither it nor any of its blocks is used again.
+    pub unsafe fn destroy(pool: NonNull<RawPool>) {
+        // SAFETY: the caller's promise; the large list holds live headers, and the segments go last because the pool
+        // lies in one of them.
+        unsafe {
+            let pool = pool.as_ptr();
+            let mut header = (*pool).large.head;
+            while !header.is_null() {
+                let next = (*header).next;
+                if (*header).kind == ChunkKind::Direct as u8 {
+                    (*pool).segments.unmap_direct(unit_base(header), (*header).cursor as usize);
+                }
+                header = next;
+            }
+            (*pool).segments.unmap_all();
+        }
+    }
+
+    /// The unit that the pool lies in.
+    pub(super) fn base(&self) -> *mut u8 {
+        ptr::from_ref(self).cast_mut().cast::<u8>().wrapping_sub(POOL_OFFSET)
+    }
+
+    /// A block of at least `size` bytes, aligned to 8 bytes, to 16 if `aligned`. Null when there is no memory, and
+    /// for sizes that cannot be.
+    ///
+    /// Cost of the fast path: load the list's head, load its next, store it.
+    #[inline(always)]
+    pub fn allocate(&mut self, size: usize, aligned: bool) -> *mut u8 {
+        if size > SMALL_MAX {
+            return self.allocate_large(size);
+        }
+        if size == 0 {
+            return ptr::null_mut();
+        }
+        let class = if aligned { class_of_aligned(size) } else { class_of(size) };
+        self.allocate_class(class)
+    }
+
+    #[inline(always)]
+    fn allocate_class(&mut self, class: Class) -> *mut u8 {
+        let block = self.lists.free[class];
+        if block.is_null() {
+            return self.refill(class);
+        }
+        // SAFETY: the list holds free blocks of this pool, each large enough for its link.
+        self.lists.free[class] = unsafe { (*block).next };
+        block.cast()
+    }
+
+    /// Frees a block. Cost of the fast path: one mask, one push, one decrement.
+    ///
+    /// # Safety
+    /// `block` is a live block of this pool; nobody uses it any more.
+    #[inline(always)]
+    pub unsafe fn free(&mut self, block: *mut u8) {
+        let header = header_of(block);
+        // SAFETY: the caller's promise; every block of a pool has a header at the address `header_of` computes.
+        unsafe {
+            let block = block.cast::<FreeBlock>();
+            (*block).next = (*header).free;
+            (*header).free = block;
+            (*header).countdown -= 1;
+            if (*header).countdown == 0 {
+                self.free_slow(header);
+            }
+        }
+    }
+
+    /// Fills the allocation list of `class` and takes one block from it; null when there is no memory.
+    #[cold]
+    #[inline(never)]
+    pub fn refill(&mut self, class: Class) -> *mut u8 {
+        debug_assert!(self.lists.free[class].is_null());
+        // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have this size.
+        let (list, count) = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
+        if list.is_null() {
+            return ptr::null_mut();
+        }
+        self.classes[class].handed += u64::from(count);
+        // SAFETY: `list` is a list of free blocks of this class.
+        self.lists.free[class] = unsafe { (*list).next };
+        self.checkpoint();
+        list.cast()
+    }
+
+    /// The list of the queue's oldest chunk.
+    ///
+    /// # Safety
+    /// None beyond `self`'s own invariants.
+    unsafe fn take_freed(&mut self, class: Class) -> Option<(*mut FreeBlock, u32)> {
+        let state = &mut self.classes[class];
+        let header = state.queue.head;
+        if header.is_null() {
+            return None;
+        }
+        // SAFETY: a chunk in the queue is live and has at least one free block.
+        unsafe {
+            state.queue.remove(header);
+            let (list, count) = ((*header).free, (*header).free_count());
+            (*header).free = ptr::null_mut();
+            // Now every block counts as used; the next free makes the chunk available again.
+            (*header).arm(1);
+            (*header).listed = 0;
+            state.returned += u64::from(count);
+            Some((list, count))
+        }
+    }
+
+    /// Blocks never used before: from the chunk being carved, the bootstrap unit, or a new chunk.
+    ///
+    /// # Safety
+    /// None beyond `self`'s own invariants.
+    unsafe fn take_fresh(&mut self, class: Class) -> (*mut FreeBlock, u32) {
+        let base = self.base();
+        let pool = ptr::from_mut(self).cast::<u8>();
+        let state = &mut self.classes[class];
+        let size = block_size(class);
+        // SAFETY: `carving` is null or a live chunk of this class with blocks left; a fresh unit becomes one before
+        // it is carved.
+        unsafe {
+            if state.carving.is_null() {
+                if state.bootstrap_frees < BUSY_FREES
+                    && let Some(block) = self.bootstrap.allocate(base, class, &mut state.bootstrap_bytes)
+                {
+                    let block = block.cast::<FreeBlock>();
+                    (*block).next = ptr::null_mut();
+                    return (block, 1);
+                }
+                if state.chunks_acquired > 0 && !state.parked.is_null() {
+                    return state.take_parked();
+                }
+                let Some((unit_start, unit)) = self.segments.acquire(1) else {
+                    return state.take_parked();
+                };
+                let header = header_of(unit_start.as_ptr());
+                header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
+                state.carving = header;
+                state.chunks_acquired += 1;
+            }
+            let (list, count) = chunk::carve(state.carving, size);
+            if !(*state.carving).can_carve() {
+                state.carving = ptr::null_mut();
+            }
+            (list, count)
+        }
+    }
+
+    /// What [`RawPool::free`] does when a countdown ends.
+    ///
+    /// # Safety
+    /// `header` is a live header of this pool whose countdown has just reached 0.
+    #[cold]
+    #[inline(never)]
+    pub unsafe fn free_slow(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (*header).kind {
+                kind if kind == ChunkKind::Small as u8 => self.chunk_event(header),
+                kind if kind == ChunkKind::Bootstrap as u8 => self.free_bootstrap(header),
+                _ => self.free_large(header),
+            }
+        }
+        self.checkpoint();
+    }
+
+    /// A chunk got its first freed block, or its last used block was freed.
+    ///
+    /// # Safety
+    /// As for [`RawPool::free_slow`], with a chunk of small blocks.
+    unsafe fn chunk_event(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; `class` of a small chunk's header is a valid index.
+        unsafe {
+            let class = (*header).class as usize;
+            let state = &mut self.classes[class];
+            if (*header).queued == 0 {
+                state.queue.push(header);
+            }
+            let used = (*header).used_count();
+            (*header).arm(used);
+            // The last chunk with free blocks is kept: the next burst starts with it.
+            if used > 0 || state.queue.is_only(header) {
+                return;
+            }
+            self.release_chunk(header);
+        }
+    }
+
+    /// Gives a chunk with no used block back to the segments.
+    ///
+    /// # Safety
+    /// `header` is a queued chunk of this pool, all of whose carved blocks are free.
+    pub(super) unsafe fn release_chunk(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let state = &mut self.classes[(*header).class as usize];
+            state.queue.remove(header);
+            if state.carving == header {
+                state.carving = ptr::null_mut();
+            }
+            state.returned += u64::from((*header).carved);
+            state.chunks_released += 1;
+            self.segments.release(unit_base(header), (*header).unit as usize, 1);
+        }
+    }
+
+    /// # Safety
+    /// `header` is the bootstrap unit's, with one block on its list.
+    unsafe fn free_bootstrap(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; the block was carved from this unit, so its class is on the map.
+        unsafe {
+            let block = (*header).free;
+            (*header).free = (*block).next;
+            (*header).countdown = 1;
+            let class = self.bootstrap.class_at(self.base(), block.cast());
+            let state = &mut self.classes[class];
+            state.returned += 1;
+            if state.bootstrap_frees < BUSY_FREES {
+                state.bootstrap_frees += 1;
+                state.handed += 1;
+                (*block).next = self.lists.free[class];
+                self.lists.free[class] = block;
+            } else {
+                (*block).next = state.parked;
+                state.parked = block;
+                state.parked_count += 1;
+            }
+        }
+    }
+
+    /// Bytes that `block` can hold.
+    ///
+    /// # Safety
+    /// `block` is a live block of this pool.
+    pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
+        let header = header_of(block);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (*header).kind {
+                kind if kind == ChunkKind::Small as u8 => block_size((*header).class as usize),
+                kind if kind == ChunkKind::Bootstrap as u8 => block_size(self.bootstrap.class_at(self.base(), block)),
+                _ => (*header).large_bytes,
+            }
+        }
+    }
+
+    /// Changes the size of a block to `new_size` bytes (not 0), moving it if need be. Null when there is no memory
+    /// for a larger one; the old block is then untouched. Making a block smaller never fails.
+    ///
+    /// # Safety
+    /// `block` is a live block of this pool.
+    pub unsafe fn reallocate(&mut self, block: *mut u8, new_size: usize, aligned: bool) -> *mut u8 {
+        let header = header_of(block);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let large = (*header).kind >= ChunkKind::Run as u8;
+            if large && new_size > SMALL_MAX {
+                return self.reallocate_large(header, block, new_size);
+            }
+            let old_size = self.usable_size(block);
+            if !large && new_size <= SMALL_MAX {
+                let class = if aligned { class_of_aligned(new_size) } else { class_of(new_size) };
+                if block_size(class) == old_size {
+                    return block;
+                }
+            }
+            let new = self.allocate(new_size, aligned);
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(block, new, old_size.min(new_size));
+                self.free(block);
+                return new;
+            }
+            // No memory for a smaller copy, but the block as it is will do.
+            if new_size <= old_size {
+                if large {
+                    self.shrink_large_in_place(header, block, new_size);
+                }
+                return block;
+            }
+            ptr::null_mut()
+        }
+    }
+
+    /// Sets the hard limit in bytes of used and cached memory; `usize::MAX` is none. Takes effect at the next
+    /// request for more; what is in use stays.
+    pub fn set_limit_bytes(&mut self, limit: usize) {
+        self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / super::layout::CHUNK_SIZE };
+    }
+
+    /// Runs the checker after `interval` events of the slow path for every unit in use; 0 turns it off.
+    pub fn set_check_interval(&mut self, interval: u32) {
+        self.check_interval = interval;
+        self.check_countdown = interval;
+    }
+
+    /// Counts one event of the slow path, and runs the checker when its turn has come.
+    #[inline]
+    pub(super) fn checkpoint(&mut self) {
+        if self.check_interval != 0 {
+            self.check_countdown -= 1;
+            if self.check_countdown == 0 {
+                // A check walks the whole pool, so a larger pool is checked less often.
+                let units = u32::try_from(self.segments.used_units).unwrap_or(u32::MAX);
+                self.check_countdown = self.check_interval.saturating_mul(units).max(1);
+                self.verify_or_abort();
+            }
+        }
+    }
+
+    /// Runs the checker; a violation is printed and ends the process, for nothing in the pool can be trusted then.
+    pub fn verify_or_abort(&self) {
+        if let Err(violation) = self.verify() {
+            eprintln!("lua_pool: the pool is corrupt: {violation}");
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Figures about a pool. The fast path counts nothing: all of this is derived from chunk headers and from counters
+//! of the slow path, in time proportional to the number of chunks.
+
+use core::ptr::NonNull;
+
+use super::chunk::{ChunkKind, unit_base};
+use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, header_of};
+use super::raw::RawPool;
+use super::segment::{FIRST_UNIT_START, SegmentView};
+use super::size_class::block_size;
+use crate::os;
+
+/// Figures of one size class. All counts are exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassStats {
+    /// Bytes in each block.
+    pub block_size: usize,
+    /// Blocks that one chunk of this class holds.
+    pub blocks_per_chunk: usize,
+    /// Blocks handed out so far.
+    pub allocations: u64,
+    /// Blocks freed so far.
+    pub frees: u64,
+    /// Chunks of this class now.
+    pub chunks: u64,
+    /// Chunks this class took from the segments so far.
+    pub chunks_acquired: u64,
+    /// Chunks it gave back so far.
+    pub chunks_released: u64,
+    /// Blocks carved and free now, on the allocation list or on a chunk's list.
+    pub free_blocks: u64,
+}
+
+impl ClassStats {
+    /// Blocks in use now.
+    pub fn live_blocks(&self) -> u64 {
+        self.allocations - self.frees
+    }
+
+    /// Allocations served by a chunk the class already had.
+    pub fn hit_allocations(&self) -> u64 {
+        self.allocations.saturating_sub(self.chunks_acquired)
+    }
+
+    /// Frees whose block stayed with its class for reuse.
+    pub fn hit_frees(&self) -> u64 {
+        self.frees.saturating_sub(self.chunks_released)
+    }
+
+    /// Bytes of the chunks of this class.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.chunks * CHUNK_SIZE as u64
+    }
+}
+
+/// Figures of a whole pool.
+///
+/// Identities: `live_bytes` = the sum of live blocks times block size, plus `large_live_bytes`;
+/// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + the units of large blocks;
+/// `mapped_bytes` >= `used_bytes` + `cached_bytes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// One entry for each size class, smallest first.
+    pub classes: Vec<ClassStats>,
+    /// Bytes of all live blocks, rounded up to their classes; large blocks as asked for.
+    pub live_bytes: u64,
+    /// Bytes of live large blocks, as asked for.
+    pub large_live_bytes: u64,
+    /// Large blocks handed out so far.
+    pub large_allocations: u64,
+    /// Large blocks freed so far.
+    pub large_frees: u64,
+    /// Bytes of chunks and large blocks in use.
+    pub used_bytes: u64,
+    /// Bytes of free chunks that may still be in physical memory.
+    pub cached_bytes: u64,
+    /// Largest sum of used and cached bytes so far.
+    pub peak_bytes: u64,
+    /// Bytes of address space mapped.
+    pub mapped_bytes: u64,
+    /// Bytes given back to the system so far.
+    pub purged_bytes: u64,
+    /// The hard limit, if there is one.
+    pub limit_bytes: Option<u64>,
+    /// Requests refused because of the limit so far.
+    pub limit_refusals: u64,
+}
+
+/// Where one chunk, or one large block in a segment, is.
+pub(super) struct ChunkView {
+    pub header: *mut ChunkHeader,
+    pub unit: usize,
+}
+
+/// Calls `visit` for each chunk and each large block of a segment.
+///
+/// # Safety
+/// `segment` describes a live segment of a pool that nobody changes meanwhile.
+pub(super) unsafe fn for_each_chunk(segment: &SegmentView, mut visit: impl FnMut(ChunkView)) {
+    let mut unit = 0;
+    while unit < segment.units {
+        let mut units = 1;
+        if segment.free & (1 << unit) == 0 {
+            // SAFETY: a unit in use that does not continue a large block has a header.
+            unsafe {
+                let header = header_of(segment.base.add(unit * CHUNK_SIZE));
+                if (*header).kind == ChunkKind::Run as u8 {
+                    units = ((*header).cursor as usize).max(1);
+                }
+                visit(ChunkView { header, unit });
+            }
+        }
+        unit += units;
+    }
+}
+
+impl RawPool {
+    /// All figures of this pool.
+    pub fn stats(&self) -> PoolStats {
+        let mut classes: Vec<ClassStats> = Vec::with_capacity(CLASS_COUNT);
+        for class in 0..CLASS_COUNT {
+            let state = &self.classes[class];
+            let listed = self.allocation_list_length(class);
+            let size = block_size(class);
+            classes.push(ClassStats {
+                block_size: size,
+                blocks_per_chunk: if size == 0 { 0 } else { (CHUNK_SIZE - FIRST_UNIT_START) / size },
+                allocations: state.handed - listed,
+                frees: state.returned,
+                chunks: state.chunks_acquired - state.chunks_released,
+                chunks_acquired: state.chunks_acquired,
+                chunks_released: state.chunks_released,
+                free_blocks: listed + u64::from(state.parked_count),
+            });
+        }
+        self.segments.for_each(|segment| {
+            // SAFETY: the segments of a pool are live, and `&self` keeps it from changing.
+            unsafe {
+                for_each_chunk(&segment, |chunk| {
+                    if (*chunk.header).kind == ChunkKind::Small as u8 {
+                        let free = u64::from((*chunk.header).free_count());
+                        let stats = &mut classes[(*chunk.header).class as usize];
+                        stats.frees += free;
+                        stats.free_blocks += free;
+                    }
+                });
+            }
+        });
+        classes.remove(0);
+
+        let small_bytes: u64 = classes.iter().map(|class| class.live_blocks() * class.block_size as u64).sum();
+        let bytes = |units: usize| units as u64 * CHUNK_SIZE as u64;
+        PoolStats {
+            live_bytes: small_bytes + self.large.live_bytes as u64,
+            large_live_bytes: self.large.live_bytes as u64,
+            large_allocations: self.large.allocations,
+            large_frees: self.large.frees,
+            used_bytes: bytes(self.segments.used_units),
+            cached_bytes: bytes(self.segments.dirty_units),
+            peak_bytes: bytes(self.segments.peak_units),
+            mapped_bytes: bytes(self.segments.mapped_units),
+            purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64,
+            limit_bytes: (self.segments.limit_units != usize::MAX).then(|| bytes(self.segments.limit_units)),
+            limit_refusals: self.segments.limit_refusals,
+            classes,
+        }
+    }
+
+    /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let mut total = Some(0);
+        let mut add = |start: *mut u8, length: usize| {
+            // SAFETY: the ranges below are whole mappings of this pool.
+            let resident = unsafe { os::resident_bytes(NonNull::new_unchecked(start), length) };
+            total = total.and_then(|sum| resident.map(|bytes| sum + bytes as u64));
+        };
+        self.segments.for_each(|segment| add(segment.base, segment.units * CHUNK_SIZE));
+        let mut header = self.large.head;
+        while !header.is_null() {
+            // SAFETY: the list holds live headers of large blocks.
+            unsafe {
+                if (*header).kind == ChunkKind::Direct as u8 {
+                    add(unit_base(header), (*header).cursor as usize * CHUNK_SIZE);
+                }
+                header = (*header).next;
+            }
+        }
+        total
+    }
+
+    fn allocation_list_length(&self, class: usize) -> u64 {
+        let mut length = 0;
+        let mut block = self.lists.free[class];
+        while !block.is_null() {
+            length += 1;
+            // SAFETY: the list holds free blocks of this pool.
+            block = unsafe { (*block).next };
+        }
+        length
+    }
+}

@@ -1,0 +1,41 @@
+//! The official test suite in full: C modules, the stand-alone program, the long and memory-consuming parts.
+#![cfg(feature = "programs")]
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use std::path::Path;
+
+use support::official_suite;
+
+/// The internal library has tests of its own (internal_suite.rs), and the Brazilian locale is not everywhere.
+const MAY_LEAVE_OUT: [&str; 2] = ["testC not active", "pt_BR locale not available"];
+
+#[test]
+fn lua54_passes_in_full() {
+    passes(env!("CARGO_BIN_EXE_lua54"), &[]);
+}
+
+#[test]
+fn lua54_pool_passes_in_full() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[]);
+}
+
+#[test]
+fn lua54_pool_passes_in_full_while_the_pool_checks_itself() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_CHECK", "1")]);
+}
+
+#[test]
+fn a_changed_file_of_the_suite_is_named() {
+    let folder = tempfile::tempdir_in(support::scratch()).expect("a scratch folder");
+    std::fs::write(folder.path().join("all.lua"), "print 'final OK !!!'").expect("a file");
+    let message = official_suite::verify(folder.path(), |_| true).expect_err("the file is not the official one");
+    assert!(message.starts_with("testes/all.lua is not that of Lua 5.4.4: its SHA-256 is "), "{message}");
+    let message = official_suite::verify(folder.path(), |name| name != "testes/api.lua").expect_err("a file lacks");
+    assert!(message.contains("testes/a"), "{message}");
+}
+
+fn passes(program: &str, environment: &[(&str, &str)]) {
+    official_suite::passes(Path::new(program), &[], environment, &MAY_LEAVE_OUT);
+}
