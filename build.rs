@@ -64,8 +64,15 @@ mod lua {
         let include = out_dir.join(Flavor::System.library());
         println!("cargo::rustc-env=LUA54_INCLUDE={}", include.display());
         if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "unix") {
-            // C modules loaded by `require` look for lua_* in the program itself.
-            println!("cargo::rustc-link-arg-bins=-rdynamic");
+            // C modules loaded by `require` look for lua_* in the program itself. Exporting nothing else lets the linker
+            // drop what a program does not use: lua54_compare's libraries here, the interpreter there.
+            let export = match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+                Ok("linux" | "android") => "-Wl,--export-dynamic-symbol=lua*",
+                _ => "-rdynamic",
+            };
+            for program in ["lua54", "lua54_pool"] {
+                println!("cargo::rustc-link-arg-bin={program}={export}");
+            }
         }
         Ok(())
     }
