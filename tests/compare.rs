@@ -483,5 +483,5 @@ fn the_report_is_drawn_by_a_browser_on_desk_and_phone() {
     let dumped = Command::new(browser).args(options).args([&profile, &harness]).output().unwrap();
     let dom = stdout(&dumped);
     // Two pictures of two scripts and a mean, for two programs each; curves for three programs on two scripts.
-    assert!(dom.contains("fits:true,true bars:12 drawn:12 curves:6 heading:two, a-third"), "{dom}");
+    assert!(dom.contains("fits:true,true bars:12 drawn:12 curves:6 heading:two and a-third"), "{dom}");
 }

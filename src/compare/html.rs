@@ -14,7 +14,11 @@ const STYLE: &str = include_str!("html_style.css");
 
 pub(super) fn page(report: &Report) -> String {
     let names: Vec<String> = report.compared().map(|program| escape(&program.name)).collect();
-    let title = format!("{} against {}", names.join(", "), escape(report.baseline_name()));
+    let names = match &names[..] {
+        [first, _, _, ..] => format!("{first} and {} others", names.len() - 1),
+        names => names.join(" and "),
+    };
+    let title = format!("{names} against {}", escape(report.baseline_name()));
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

@@ -113,40 +113,54 @@ fn is_readable(task: &Task) -> Result<(), String> {
 
 impl Measurement<'_> {
     fn make_rounds(&mut self, progress: &Progress) {
+        let script = self.task.name.clone();
         let rule = StopRule::from_options(self.options);
         let warmup = self.options.warmup as usize;
         for round in 0..warmup {
-            progress.round(&self.task.name, "warm-up", round as f64 / (warmup + rule.min_runs) as f64);
-            if !self.make_round(false) {
+            let all = warmup as f64 + rule.expected_rounds(0, 0.0, &[]);
+            let tell = |part: f64, program: &str| {
+                progress.round(&script, &format!("warm-up of {program}"), (round as f64 + part) / all);
+            };
+            if !self.make_round(false, &tell) {
                 return;
             }
         }
         let start = Instant::now();
         let mut rounds = 0;
+        let mut ratios = Vec::new();
+        let mut next_look = 0;
         loop {
-            let ratios = self.ratios();
+            // With hundreds of short runs, intervals after each of them would take longer than the runs.
+            if rounds >= next_look {
+                ratios = self.ratios();
+                next_look = rounds + rounds / 10 + 1;
+            }
             let seconds = start.elapsed().as_secs_f64();
             if rounds > 0 && rule.is_enough(rounds, seconds, &ratios) {
                 return;
             }
             let all = warmup as f64 + rule.expected_rounds(rounds, seconds, &ratios);
-            let what = format!("round {}", rounds + 1);
-            progress.round(&self.task.name, &what, (warmup + rounds) as f64 / all);
-            if !self.make_round(true) {
+            let tell = |part: f64, program: &str| {
+                let what = format!("round {}, {program}", rounds + 1);
+                progress.round(&script, &what, ((warmup + rounds) as f64 + part) / all);
+            };
+            if !self.make_round(true, &tell) {
                 return;
             }
             rounds += 1;
         }
     }
 
-    /// Every program once, in turn. False when there is nothing left to compare.
-    fn make_round(&mut self, is_measured: bool) -> bool {
+    /// Every program once, in turn; `tell` hears which part of the round is done and who is next.
+    /// False when there is nothing left to compare.
+    fn make_round(&mut self, is_measured: bool, tell: &dyn Fn(f64, &str)) -> bool {
         let is_first = self.contestants[0].outcome.is_none();
         for index in 0..self.contestants.len() {
             if self.contestants[index].is_out {
                 continue;
             }
             let contestant = &self.contestants[index];
+            tell(index as f64 / self.contestants.len() as f64, &contestant.program.name);
             let command = task_command(contestant.program, self.task);
             let own_name = runner::own_name(&command, contestant.program.keeps_name);
             match runner::run(command, self.limits, own_name, None) {

@@ -153,18 +153,14 @@ fn split_words(text: &str) -> Result<Vec<String>, String> {
 
 /// A name without a folder is looked for on PATH, anything else is a path.
 pub(super) fn find_executable(name: &Path) -> Option<PathBuf> {
+    let with_or_without_suffix = |path: &Path| {
+        let suffixed = PathBuf::from(suffixed(path.as_os_str()));
+        [path.to_owned(), suffixed].into_iter().find(|path| is_executable(path))
+    };
     if name.components().count() > 1 || name.is_absolute() {
-        return is_executable(name).then(|| name.to_owned());
+        return with_or_without_suffix(name);
     }
-    let folders = env::var_os("PATH")?;
-    env::split_paths(&folders).find_map(|folder| {
-        let plain = folder.join(name);
-        if is_executable(&plain) {
-            return Some(plain);
-        }
-        let with_suffix = folder.join(suffixed(name.as_os_str()));
-        is_executable(&with_suffix).then_some(with_suffix)
-    })
+    env::split_paths(&env::var_os("PATH")?).find_map(|folder| with_or_without_suffix(&folder.join(name)))
 }
 
 fn suffixed(name: &OsStr) -> OsString {

@@ -123,9 +123,24 @@ fn first_stands_out(cpu_seconds: &[f64]) -> bool {
     *first > slowest * (1.0 + FIRST_RUN_EXCESS) && first - slowest > 2.0 * usual_excess
 }
 
-/// About the machine, before the first run.
+/// Variables that change what the system's malloc is or does, for all programs alike.
+const MALLOC_VARIABLES: [&str; 7] = [
+    "LD_PRELOAD",
+    "DYLD_INSERT_LIBRARIES",
+    "GLIBC_TUNABLES",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_CONF",
+    "MALLOC_PERTURB_",
+    "MALLOC_CHECK_",
+];
+
+/// About the machine and its environment, before the first run.
 pub(super) fn of_machine(machine: &Machine) -> Vec<String> {
     let mut warnings = Vec::new();
+    for name in MALLOC_VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some()) {
+        warnings
+            .push(format!("{name} is set and changes the malloc under every program; unset it for a plain baseline"));
+    }
     if let Some(load) = machine.load_average_at_start
         && load > 0.5 * machine.cores as f64
     {
