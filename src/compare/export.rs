@@ -54,7 +54,9 @@ pub(super) fn check(options: &Options) -> Result<(), String> {
 pub(super) fn write(report: &Report, options: &Options) -> Result<(), String> {
     let wanted = wanted(options);
     if !wanted.iter().any(|(file, _)| is_standard_output(file)) {
-        print(&table::for_terminal(report, options.details), options.color);
+        // Many curves would push the tables off the screen, and the page shows them better.
+        let with_curves = options.details || options.html.is_none() || report.measured().len() <= 3;
+        print(&table::for_terminal(report, options.details, with_curves), options.color);
     }
     let mut failures = Vec::new();
     for (file, format) in wanted {

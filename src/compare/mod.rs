@@ -126,7 +126,7 @@ fn run_all(options: &Options) -> Result<Report, String> {
         progress.script_done(index + 1, &script);
         report.scripts.push(script);
     }
-    if options.frames && report.measured().iter().all(|s| s.results.iter().all(|r| r.frame_times.is_none())) {
+    if options.frames && !tasks.iter().any(frames::can_tell) {
         report.warnings.push("--frames: no script here prints a line \"frame_ms median=… p99=… worst=…\"".into());
     }
     report.interrupted = interrupted();

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Fewer pairs than this say nothing about how sure a ratio is.
-pub(super) const FEWEST_FOR_INTERVAL: usize = 3;
+/// Even the range of fewer pairs than this holds the true median less often than 94 times in 100.
+pub(super) const FEWEST_FOR_INTERVAL: usize = 5;
 const RESAMPLES: usize = 2000;
 const SEED: u64 = 0x1ce4_e5b9;
 

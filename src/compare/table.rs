@@ -17,7 +17,7 @@ struct Titled {
 }
 
 /// Everything but the progress. Styles are always written; the output stream removes them where needed.
-pub(super) fn for_terminal(report: &Report, with_details: bool) -> String {
+pub(super) fn for_terminal(report: &Report, with_details: bool, with_curves: bool) -> String {
     let mut text = String::new();
     for Titled { title, table } in tables(report, with_details) {
         if !title.is_empty() {
@@ -26,8 +26,8 @@ pub(super) fn for_terminal(report: &Report, with_details: bool) -> String {
         table.write_to(&mut text);
         text.push('\n');
     }
-    for script in report.measured() {
-        curves(&mut text, script);
+    if with_curves {
+        report.measured().into_iter().for_each(|script| curves(&mut text, script));
     }
     if !report.measured().is_empty() {
         let _ = writeln!(text, "{DIM}{}{DIM:#}", legend(report));
@@ -184,8 +184,7 @@ fn matrix(report: &Report, scripts: &[&ScriptReport], quantity: Quantity) -> Tit
 fn extras(scripts: &[&ScriptReport]) -> Vec<Titled> {
     let mut instructions = TextTable::new(&["script", "program", "instructions", "ratio"]);
     let mut frames = TextTable::new(&["script", "program", "median frame", "99th percentile", "worst frame"]);
-    let mut shares =
-        TextTable::new(&["script", "program", "allocator's share", "CPU ratio if it cost nothing", "samples"]);
+    let mut shares = TextTable::new(&["script", "program", "allocator's share", "CPU ratio without it", "samples"]);
     for script in scripts {
         let row = |result: &ProgramResult| vec![left(&script.name, PLAIN), right(&result.program, PLAIN)];
         for result in &script.results {

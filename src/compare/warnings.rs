@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::measure::StopRule;
 use super::report::{ProgramResult, ScriptReport, column};
 use super::runner::Cost;
-use super::statistics::{median, relative_spread};
+use super::statistics::{FEWEST_FOR_INTERVAL, median, relative_spread};
 use super::units;
 
 /// Below this a run is mostly the start of a process.
@@ -17,8 +17,6 @@ const NOISY_SPREAD: f64 = 0.03;
 const FIRST_RUN_EXCESS: f64 = 0.05;
 /// Wall time above CPU time by more than this means that the program had to wait.
 const WAITING_EXCESS: f64 = 0.25;
-/// Fewer runs cannot carry a 95 % interval of a median.
-const FEWEST_RUNS: usize = 5;
 
 /// One kind of doubt about one script. Scripts with the same `what` and `remedy` share a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +97,8 @@ pub(super) fn of_script(script: &ScriptReport, rule: &StopRule) -> Vec<Warning> 
 
 fn too_few_runs(script: &ScriptReport, rule: &StopRule) -> Option<Warning> {
     let rounds = script.baseline()?.runs.len();
-    if rounds < FEWEST_RUNS && script.results.len() > 1 {
-        let remedy = format!("make at least {FEWEST_RUNS} (--runs)");
+    if rounds < FEWEST_FOR_INTERVAL && script.results.len() > 1 {
+        let remedy = format!("make at least {FEWEST_FOR_INTERVAL} (--runs)");
         return Some(Warning::new("too few runs for a 95 % interval", units::plural(rounds, "run"), remedy));
     }
     let ratios = script.results.iter().filter_map(|result| result.cpu_ratio);
