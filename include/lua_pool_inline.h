@@ -26,6 +26,12 @@ extern void *lua_pool_refill (void *pool, size_t class);
 /* called when the countdown of a chunk has ended */
 extern void lua_pool_free_slow (void *header);
 
+/* tells the pool that a full collection has ended */
+extern void lua_pool_full_collection_ended (void *pool);
+
+/* whether the pool is dropped right after its only state is closed */
+extern int lua_pool_ends_with_state (void *pool);
+
 #if defined(__GNUC__)
 #define lua_pool_inline   inline __attribute__((always_inline))
 #define lua_pool_cold     __attribute__((cold, noinline))
@@ -39,18 +45,45 @@ typedef void *__attribute__((may_alias)) lua_pool_Link;
 typedef void *lua_pool_Link;
 #endif
 
-/* classes of sizes from 1 to LUA_POOL_FINE_MAX are 8 bytes apart */
-#define lua_pool_class(size)    (((size) + 7) >> 3)
-
-/* the same for blocks that must be aligned to 16 bytes */
-#define lua_pool_class16(size)  ((((size) + 15) >> 4) << 1)
-
 /* largest size that may be inlined for a state with allocator 'f' */
 #define lua_pool_inline_max(f) \
-  ((f) == &lua_pool_alloc ? (size_t)LUA_POOL_FINE_MAX : 0)
+  ((f) == &lua_pool_alloc ? (size_t)LUA_POOL_SMALL_MAX : 0)
 
 #define lua_pool_field(base, offset, type) \
   (*(type *)((char *)(base) + (offset)))
+
+
+/* number of the highest bit of a size */
+static lua_pool_inline size_t lua_pool_log2 (size_t size) {
+#if defined(__GNUC__)
+  return (sizeof(long long) * 8 - 1) - (size_t)__builtin_clzll(size);
+#else
+  size_t log2 = 0;
+  while (size >>= 1) log2++;
+  return log2;
+#endif
+}
+
+
+/*
+** The class of a size from 1 to LUA_POOL_SMALL_MAX: classes are 8 bytes
+** apart up to LUA_POOL_FINE_MAX, then there are 8 to each doubling.
+*/
+static lua_pool_inline size_t lua_pool_class (size_t size) {
+  if (lua_pool_likely(size <= LUA_POOL_FINE_MAX))
+    return (size + 7) >> 3;
+  else {
+    size_t log2 = lua_pool_log2(size - 1);
+    return LUA_POOL_FINE_MAX / 8 + 1
+           + (log2 - LUA_POOL_FINE_LOG2) * 8 + (((size - 1) >> (log2 - 3)) & 7);
+  }
+}
+
+
+/* the same for blocks that must be aligned to 16 bytes */
+static lua_pool_inline size_t lua_pool_class16 (size_t size) {
+  return lua_pool_class((size + 15) & ~(size_t)15);
+}
 
 
 /* takes a block of a class; NULL if its list is empty */

@@ -6,6 +6,8 @@ pub mod os;
 pub mod pool;
 
 #[cfg(feature = "programs")]
+pub mod alloc_module;
+#[cfg(feature = "programs")]
 pub mod compare;
 #[cfg(feature = "programs")]
 pub mod interpreter;
@@ -13,4 +15,4 @@ pub mod interpreter;
 pub mod lua_ffi;
 
 pub use lua_alloc::lua_pool_alloc;
-pub use pool::{Pool, PoolBuilder, PoolError, Violation};
+pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};

@@ -1,6 +1,6 @@
 //! The `lua_Alloc` function, and the contract behind it.
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use crate::pool::RawPool;
@@ -60,4 +60,38 @@ pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
     let header = header.cast::<ChunkHeader>();
     // SAFETY: the caller's promise; a live header names its pool.
     unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
+}
+
+/// Called by the patched Lua core at the end of a full collection.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_full_collection_ended(pool: *mut c_void) {
+    // SAFETY: the caller's promise.
+    unsafe { (*pool.cast::<RawPool>()).full_collection_ended() }
+}
+
+/// Asked by the patched Lua core when it closes a state: 1 if the pool ends with it, so that objects need not be freed
+/// one by one.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_ends_with_state(pool: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { c_int::from((*pool.cast::<RawPool>()).ends_with_state) }
+}
+
+/// The pool that a state's memory comes from; null if its allocator is another.
+///
+/// # Safety
+/// `state` is a live state of this thread.
+#[cfg(feature = "programs")]
+pub unsafe fn pool_of(state: *mut crate::lua_ffi::lua_State) -> *mut RawPool {
+    let mut ud = ptr::null_mut();
+    // SAFETY: the caller's promise.
+    let function = unsafe { crate::lua_ffi::lua_getallocf(state, &raw mut ud) };
+    // The function has one address per program: it is exported by name.
+    if function as usize == lua_pool_alloc as *const () as usize { ud.cast() } else { ptr::null_mut() }
 }

@@ -142,6 +142,11 @@ unsafe extern "C-unwind" {
     pub fn luaL_requiref(state: *mut lua_State, name: *const c_char, open: lua_CFunction, global: c_int);
 }
 
+/// The pseudo-index of an upvalue of the running C function.
+pub const fn lua_upvalueindex(n: c_int) -> c_int {
+    LUA_REGISTRYINDEX - n
+}
+
 // The macros of lua.h and lauxlib.h. Each passes its caller's promises on to the function it stands for.
 
 /// # Safety

@@ -39,7 +39,7 @@ impl Program for Lua54Pool {
 
     fn new_state(&mut self) -> *mut lua_State {
         let interval = if self.check { CHECK_INTERVAL } else { 0 };
-        let Ok(pool) = Pool::builder().check_interval(interval).build() else {
+        let Ok(pool) = Pool::builder().check_interval(interval).ends_with_state(true).build() else {
             return ptr::null_mut();
         };
         let pool = self.pool.insert(pool);

@@ -23,7 +23,7 @@ use std::ptr;
 use self::options::{Options, Outcome};
 use self::repl::Input;
 use self::report::Reporter;
-use crate::lua_ffi::{lua_CFunction, lua_State};
+use crate::lua_ffi::lua_State;
 
 /// One of the programs that share this front end.
 pub trait Program {
@@ -50,11 +50,6 @@ pub trait Program {
     /// Creates the state, or gives `NULL` where there is no memory for it. Panic and warning functions are set later.
     fn new_state(&mut self) -> *mut lua_State;
 
-    /// Called after the standard libraries are open, to open what else the program has. It may raise.
-    fn open_modules(&self) -> Option<lua_CFunction> {
-        None
-    }
-
     /// Closes the state. Not called for `os.exit(code, true)`, where Lua closes the state itself.
     ///
     /// # Safety
@@ -71,7 +66,6 @@ struct Front<'a> {
     options: &'a Options<'a>,
     /// The chunk name (`=LUA_INIT…`) and the text of the first set variable of those two.
     init: Option<(&'static CStr, CString)>,
-    open_modules: Option<lua_CFunction>,
     reporter: Reporter<'a>,
     input: Input,
 }
@@ -121,14 +115,7 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
         return false;
     }
     let init = if options.ignore_environment { None } else { script::init_from_environment() };
-    let mut front = Front {
-        arguments,
-        options: &options,
-        init,
-        open_modules: program.open_modules(),
-        reporter,
-        input: Input::default(),
-    };
+    let mut front = Front { arguments, options: &options, init, reporter, input: Input::default() };
     // SAFETY: `state` is fresh and this thread's own; `front` outlives the call and is not used here meanwhile.
     let ok = unsafe {
         state::set_up(state);
@@ -151,3 +138,55 @@ fn configure(program: &mut dyn Program, command: clap::Command, options: &Option
 
 /// A pointer to nothing, where C takes an optional string.
 const NO_STRING: *const c_char = ptr::null();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program for whose state there is no memory, or whose options are refused.
+    struct Fails {
+        options: Result<(), &'static str>,
+        asked_for_state: bool,
+    }
+
+    impl Program for Fails {
+        fn name(&self) -> &'static str {
+            "fails"
+        }
+
+        fn about(&self) -> &'static str {
+            "fails"
+        }
+
+        fn options(&self) -> Vec<clap::Arg> {
+            vec![clap::Arg::new("size").long("pool-size").require_equals(true)]
+        }
+
+        fn configure(&mut self, given: &clap::ArgMatches) -> Result<(), String> {
+            assert_eq!(given.get_one::<String>("size").map(String::as_str), Some("7"));
+            self.options.map_err(str::to_owned)
+        }
+
+        fn new_state(&mut self) -> *mut lua_State {
+            self.asked_for_state = true;
+            ptr::null_mut()
+        }
+    }
+
+    /// Whether all went well, and whether it came as far as a state.
+    fn start_with(options: Result<(), &'static str>, arguments: &[&CStr]) -> (bool, bool) {
+        let mut program = Fails { options, asked_for_state: false };
+        (start(&mut program, arguments), program.asked_for_state)
+    }
+
+    #[test]
+    fn without_memory_for_a_state_the_run_fails_and_ends() {
+        assert_eq!(start_with(Ok(()), &[c"fails", c"--pool-size=7"]), (false, true));
+    }
+
+    #[test]
+    fn refused_options_end_the_run_before_there_is_a_state() {
+        assert_eq!(start_with(Err("too small"), &[c"fails", c"--pool-size=7"]), (false, false));
+        assert_eq!(start_with(Ok(()), &[c"fails", c"--pool-size", c"7"]), (false, false));
+    }
+}

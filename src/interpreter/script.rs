@@ -6,6 +6,7 @@ use super::call::call;
 use super::options::Action;
 use super::report::{Reporter, print_lua_version};
 use super::{Front, NO_STRING, repl};
+use crate::alloc_module::luaopen_alloc;
 use crate::lua_ffi::*;
 use crate::os::c_runtime::environment;
 
@@ -41,10 +42,8 @@ unsafe extern "C-unwind" fn protected_main(state: *mut lua_State) -> c_int {
             lua_setfield(state, LUA_REGISTRYINDEX, c"LUA_NOENV".as_ptr());
         }
         luaL_openlibs(state);
-        if let Some(open) = front.open_modules {
-            lua_pushcfunction(state, open);
-            lua_call(state, 0, 0);
-        }
+        luaL_requiref(state, c"alloc".as_ptr(), luaopen_alloc, 1);
+        lua_pop(state, 1);
         create_arg_table(state, front.arguments, front.options.script);
         lua_gc(state, LUA_GCGEN, 0, 0);
         if !(run_init(state, front) && run_actions(state, front)) {

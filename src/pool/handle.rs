@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use std::fmt;
 
 use super::raw::RawPool;
+use super::segment::PurgeMode;
 use super::stats::PoolStats;
 use super::verify::Violation;
 
@@ -31,9 +32,26 @@ impl std::error::Error for PoolError {}
 pub struct PoolBuilder {
     limit_bytes: Option<usize>,
     check_interval: u32,
+    purge_mode: PurgeMode,
+    ends_with_state: bool,
 }
 
 impl PoolBuilder {
+    /// Promises that the pool serves one state only and is dropped right after that state is closed. A Lua core with
+    /// our patches (lua54_pool's) then runs finalizers as always, but leaves freeing the objects to the pool.
+    #[must_use]
+    pub fn ends_with_state(mut self, ends: bool) -> Self {
+        self.ends_with_state = ends;
+        self
+    }
+
+    /// When free memory goes back to the system; by default [`PurgeMode::Auto`].
+    #[must_use]
+    pub fn purge_mode(mut self, mode: PurgeMode) -> Self {
+        self.purge_mode = mode;
+        self
+    }
+
     /// No more than this many bytes of chunks and large blocks, rounded down to 64 KiB. Without it there is no limit.
     #[must_use]
     pub fn limit_bytes(mut self, limit: usize) -> Self {
@@ -60,6 +78,8 @@ impl PoolBuilder {
         let pool = unsafe { raw.as_mut() };
         pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
         pool.set_check_interval(self.check_interval);
+        pool.set_purge_mode(self.purge_mode);
+        pool.ends_with_state = self.ends_with_state;
         Ok(Pool { raw })
     }
 }
@@ -72,7 +92,7 @@ impl PoolBuilder {
 /// let mut pool = Pool::new()?;
 /// let block = pool.allocate(56);
 /// assert!(!block.is_null());
-/// assert_eq!(pool.stats().live_bytes, 56);
+/// assert_eq!(pool.stats().live_bytes, 64); // blocks for anybody are aligned to 16 bytes
 /// // SAFETY: allocated just now from this pool, and not used afterwards.
 /// unsafe { pool.free(block) };
 /// assert_eq!(pool.stats().live_bytes, 0);
@@ -148,6 +168,22 @@ impl Pool {
     /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
     pub fn resident_bytes(&self) -> Option<u64> {
         self.raw().resident_bytes()
+    }
+
+    /// Sets when free memory goes back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.raw_mut().set_purge_mode(mode);
+    }
+
+    /// Gives free memory back to the system now, until at most `keep_bytes` of it are left. Returns the bytes given
+    /// back.
+    pub fn trim(&mut self, keep_bytes: usize) -> usize {
+        self.raw_mut().trim(keep_bytes)
+    }
+
+    /// To be called after a full collection of the state's, where the host knows of one; lua54_pool does it itself.
+    pub fn full_collection_ended(&mut self) {
+        self.raw_mut().full_collection_ended();
     }
 
     /// Runs the whole-pool checker.

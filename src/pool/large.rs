@@ -58,6 +58,7 @@ impl RawPool {
             self.link_large(header);
             self.large.allocations += 1;
             self.large.live_bytes += size;
+            self.segments.count_work();
             self.checkpoint();
             base.add(start)
         }

@@ -29,4 +29,5 @@ mod model_test;
 
 pub use handle::{Pool, PoolBuilder, PoolError};
 pub use raw::RawPool;
+pub use segment::PurgeMode;
 pub use verify::Violation;

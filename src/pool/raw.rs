@@ -4,13 +4,14 @@ use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
-use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
-use super::segment::Segments;
+use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::segment::{PurgeMode, Segments};
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
 
 /// The books of one size class.
 ///
-/// Identities: allocations = `handed` - length of the allocation list; frees = `returned` + the sum of
+/// An allocation list may have blocks of a larger class, see [`RawPool::donor`]; books are kept by the class
+/// that the block's chunk is of. Identities: allocations = `handed` - blocks on allocation lists; frees = `returned` + the sum of
 /// `free_count()` over the class's chunks; live = allocations - frees.
 #[repr(C)]
 pub struct ClassState {
@@ -18,7 +19,7 @@ pub struct ClassState {
     pub queue: ChunkQueue,
     /// The chunk that still has blocks to carve; may be in the queue as well.
     pub carving: *mut ChunkHeader,
-    /// Blocks put on the allocation list, ever.
+    /// Blocks put on an allocation list, ever.
     pub handed: u64,
     /// Freed blocks taken back from chunks, ever.
     pub returned: u64,
@@ -30,6 +31,8 @@ pub struct ClassState {
     pub parked: *mut FreeBlock,
     /// Length of `parked`.
     pub parked_count: u32,
+    /// `chunk_clock` when the class last took a list, to tell classes in use from those that only hold memory.
+    pub last_taken: u64,
     /// Bytes taken from the bootstrap unit.
     pub bootstrap_bytes: u32,
     /// Blocks of the bootstrap unit freed, as far as [`BUSY_FREES`].
@@ -37,9 +40,10 @@ pub struct ClassState {
 }
 
 impl ClassState {
-    /// The parked blocks (null if there are none) and their number.
-    fn take_parked(&mut self) -> (*mut FreeBlock, u32) {
-        let taken = (self.parked, self.parked_count);
+    /// The parked blocks; null if there are none.
+    fn take_parked(&mut self) -> *mut FreeBlock {
+        let taken = self.parked;
+        self.handed += u64::from(self.parked_count);
         (self.parked, self.parked_count) = (ptr::null_mut(), 0);
         taken
     }
@@ -48,6 +52,9 @@ impl ClassState {
 /// A class that frees this many blocks of the bootstrap unit is busy, and gets a chunk: there a free is cheap, here
 /// every one takes the slow path.
 const BUSY_FREES: u32 = 32;
+
+/// A class that took no list while all classes together acquired this many chunks may give blocks to a neighbour.
+const STALE_CHUNKS: u64 = 2;
 
 /// The books of large blocks.
 pub struct LargeBooks {
@@ -77,6 +84,10 @@ pub struct RawPool {
     /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
     check_interval: u32,
     check_countdown: u32,
+    /// The pool ends with its only state: whoever closes the state drops the pool right afterwards.
+    pub ends_with_state: bool,
+    /// Chunks acquired by all classes, ever.
+    chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
 }
 
@@ -174,13 +185,13 @@ impl RawPool {
     pub fn refill(&mut self, class: Class) -> *mut u8 {
         debug_assert!(self.lists.free[class].is_null());
         // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have this size.
-        let (list, count) = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
+        let list = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
         if list.is_null() {
             return ptr::null_mut();
         }
-        self.classes[class].handed += u64::from(count);
         // SAFETY: `list` is a list of free blocks of this class.
         self.lists.free[class] = unsafe { (*list).next };
+        self.segments.count_work();
         self.checkpoint();
         list.cast()
     }
@@ -189,8 +200,9 @@ impl RawPool {
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_freed(&mut self, class: Class) -> Option<(*mut FreeBlock, u32)> {
+    unsafe fn take_freed(&mut self, class: Class) -> Option<*mut FreeBlock> {
         let state = &mut self.classes[class];
+        state.last_taken = self.chunk_clock;
         let header = state.queue.head;
         if header.is_null() {
             return None;
@@ -204,15 +216,17 @@ impl RawPool {
             (*header).arm(1);
             (*header).listed = 0;
             state.returned += u64::from(count);
-            Some((list, count))
+            state.handed += u64::from(count);
+            Some(list)
         }
     }
 
-    /// Blocks never used before: from the chunk being carved, the bootstrap unit, or a new chunk.
+    /// Blocks from somewhere else than the class's own freed ones: from the chunk being carved, the bootstrap unit,
+    /// a class next door that no longer needs its blocks, or a new chunk.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_fresh(&mut self, class: Class) -> (*mut FreeBlock, u32) {
+    unsafe fn take_fresh(&mut self, class: Class) -> *mut FreeBlock {
         let base = self.base();
         let pool = ptr::from_mut(self).cast::<u8>();
         let state = &mut self.classes[class];
@@ -226,25 +240,54 @@ impl RawPool {
                 {
                     let block = block.cast::<FreeBlock>();
                     (*block).next = ptr::null_mut();
-                    return (block, 1);
+                    state.handed += 1;
+                    return block;
                 }
-                if state.chunks_acquired > 0 && !state.parked.is_null() {
-                    return state.take_parked();
+                if state.chunks_acquired > 0 {
+                    if !state.parked.is_null() {
+                        return state.take_parked();
+                    }
+                    if let Some(donor) = self.donor(class) {
+                        return self.take_freed(donor).unwrap_or(ptr::null_mut());
+                    }
                 }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
-                    return state.take_parked();
+                    return self.classes[class].take_parked();
                 };
                 let header = header_of(unit_start.as_ptr());
                 header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
+                self.chunk_clock += 1;
+                let state = &mut self.classes[class];
                 state.carving = header;
                 state.chunks_acquired += 1;
             }
+            let state = &mut self.classes[class];
             let (list, count) = chunk::carve(state.carving, size);
             if !(*state.carving).can_carve() {
                 state.carving = ptr::null_mut();
             }
-            (list, count)
+            state.handed += u64::from(count);
+            list
         }
+    }
+
+    /// A class with blocks of up to twice the size that has taken none for long, but holds a chunk that is mostly
+    /// free. Sizes drift in programs that run for long; without this every size once used keeps its chunks.
+    ///
+    /// # Safety
+    /// None beyond `self`'s own invariants.
+    unsafe fn donor(&self, class: Class) -> Option<Class> {
+        let largest = block_size(class) * 2;
+        let stride = if block_size(class).is_multiple_of(16) { 16 } else { 8 };
+        (class + 1..CLASS_COUNT).take_while(|&other| block_size(other) <= largest).find(|&other| {
+            let state = &self.classes[other];
+            let header = state.queue.head;
+            // SAFETY: a chunk in the queue is live.
+            !header.is_null()
+                && block_size(other).is_multiple_of(stride)
+                && state.last_taken + STALE_CHUNKS < self.chunk_clock
+                && unsafe { (*header).used_count() < (*header).free_count() }
+        })
     }
 
     /// What [`RawPool::free`] does when a countdown ends.
@@ -329,18 +372,32 @@ impl RawPool {
         }
     }
 
+    /// The class of a block of 1 to [`SMALL_MAX`] bytes; 0 for a large block.
+    ///
+    /// # Safety
+    /// `block` is a block of this pool, in use or free.
+    #[inline]
+    pub(super) unsafe fn class_of_block(&self, block: *mut u8) -> Class {
+        let header = header_of(block);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (*header).kind {
+                kind if kind == ChunkKind::Bootstrap as u8 => self.bootstrap.class_at(self.base(), block),
+                _ => (*header).class as Class,
+            }
+        }
+    }
+
     /// Bytes that `block` can hold.
     ///
     /// # Safety
     /// `block` is a live block of this pool.
     pub unsafe fn usable_size(&self, block: *mut u8) -> usize {
-        let header = header_of(block);
         // SAFETY: the caller's promise.
         unsafe {
-            match (*header).kind {
-                kind if kind == ChunkKind::Small as u8 => block_size((*header).class as usize),
-                kind if kind == ChunkKind::Bootstrap as u8 => block_size(self.bootstrap.class_at(self.base(), block)),
-                _ => (*header).large_bytes,
+            match self.class_of_block(block) {
+                0 => (*header_of(block)).large_bytes,
+                class => block_size(class),
             }
         }
     }
@@ -385,13 +442,47 @@ impl RawPool {
     /// Sets the hard limit in bytes of used and cached memory; `usize::MAX` is none. Takes effect at the next
     /// request for more; what is in use stays.
     pub fn set_limit_bytes(&mut self, limit: usize) {
-        self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / super::layout::CHUNK_SIZE };
+        self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE };
     }
 
     /// Runs the checker after `interval` events of the slow path for every unit in use; 0 turns it off.
     pub fn set_check_interval(&mut self, interval: u32) {
         self.check_interval = interval;
         self.check_countdown = interval;
+    }
+
+    /// Sets when free memory goes back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.segments.set_purge_mode(mode);
+    }
+
+    /// Gives chunks with no used block, which their classes keep for the next burst, back to the segments.
+    fn release_empty_chunks(&mut self) {
+        for class in 1..CLASS_COUNT {
+            let mut header = self.classes[class].queue.head;
+            while !header.is_null() {
+                // SAFETY: the queue holds live headers; the next one is read before this one may go.
+                unsafe {
+                    let next = (*header).next;
+                    if (*header).used_count() == 0 {
+                        self.release_chunk(header);
+                    }
+                    header = next;
+                }
+            }
+        }
+    }
+
+    /// Gives free memory back to the system until at most `keep_bytes` of it are left. Returns the bytes given back.
+    pub fn trim(&mut self, keep_bytes: usize) -> usize {
+        self.release_empty_chunks();
+        self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE
+    }
+
+    /// To be called after a full collection of the state's: the moment at which most memory is known to be free.
+    pub fn full_collection_ended(&mut self) {
+        self.release_empty_chunks();
+        self.segments.full_collection_ended();
     }
 
     /// Counts one event of the slow path, and runs the checker when its turn has come.

@@ -20,6 +20,37 @@ pub const RUN_UNITS_MAX: usize = 32;
 /// Unit 0 of a segment starts its blocks here, behind the page with the header and the segment's descriptor.
 pub const FIRST_UNIT_START: usize = 4096;
 
+/// When free units go back to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PurgeMode {
+    /// After they were not needed for a while, and after a full collection.
+    #[default]
+    Auto = 0,
+    /// Only when trimmed, or when the limit demands it.
+    Never = 1,
+    /// At once.
+    Now = 2,
+}
+
+/// Steps of allocation work between two looks at how many free units nobody needed: so many, and so many more for
+/// every unit in use. A collector's cycle makes about as much garbage as there is memory in use, which is at most 16
+/// steps a unit.
+const PURGE_WINDOW_MIN: usize = 1024;
+const PURGE_WINDOW_PER_UNIT: usize = 16;
+
+/// Units given back at the end of one window, at most: 4 MiB.
+const PURGE_UNITS_MAX: usize = 64;
+
+/// Free units that stay after a full collection in any case: 256 KiB.
+const KEEP_UNITS_MIN: usize = 4;
+
+/// Freed mappings of large blocks that are kept for the next large block, at most.
+const SPARE_MAPPINGS_MAX: usize = 4;
+
+/// Spare mappings of this many units in all are kept in any case: 4 MiB.
+const SPARE_UNITS_MIN: usize = 64;
+
 /// How many segments a search for a run, or for units still in physical memory, looks at.
 const SEARCH_MAX: usize = 32;
 
@@ -69,12 +100,22 @@ pub struct SegmentView {
     pub dirty: u64,
 }
 
+/// A freed mapping of a large block, kept for the next one.
+#[derive(Clone, Copy)]
+struct Spare {
+    start: *mut u8,
+    /// 0 in an empty place.
+    units: usize,
+}
+
 /// All the segments of a pool, and its books about units.
 ///
-/// Identity: over all segments, `used_units` = sum of units in use, `dirty_units` = sum of popcount(`dirty`).
+/// Identities: `used_units` = sum of units in use over all segments + `direct_units`; `dirty_units` = sum of
+/// popcount(`dirty`) over all segments + units of spare mappings.
 pub struct Segments {
     all: *mut Segment,
     room: *mut Segment,
+    spares: [Spare; SPARE_MAPPINGS_MAX],
     /// Units of [`CHUNK_SIZE`] in use, in segments and in mappings of their own.
     pub used_units: usize,
     /// The part of `used_units` that is mappings of their own.
@@ -87,6 +128,16 @@ pub struct Segments {
     pub peak_units: usize,
     /// No more than this many units may be used or dirty.
     pub limit_units: usize,
+    purge_mode: PurgeMode,
+    /// Steps of work before the window ends. Time is counted in work, not by a clock: a program that sleeps has
+    /// nothing to gain from a purge.
+    window_left: usize,
+    /// Smallest `dirty_units` in this window: what nobody needed.
+    window_low: usize,
+    /// Largest `used_units` since the last full collection.
+    peak_since_full: usize,
+    /// By how much memory in use rose and fell between the last two full collections.
+    last_swing: usize,
     /// Units whose physical memory was given back, ever.
     pub purged_units: u64,
     /// Requests that the limit refused, ever.
@@ -228,12 +279,58 @@ impl Segments {
             }
             self.used_units += count;
             self.note_peak();
+            self.window_low = self.window_low.min(self.dirty_units);
             NonNull::new(start).map(|start| (start, first))
         }
     }
 
     fn note_peak(&mut self) {
         self.peak_units = self.peak_units.max(self.used_units + self.dirty_units);
+        self.peak_since_full = self.peak_since_full.max(self.used_units);
+    }
+
+    /// Sets when free units go back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.purge_mode = mode;
+        if mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// Counts a step of allocation work: one refill of an allocation list, or one large block. At the end of a window,
+    /// half of the free units that nobody needed in all of it go back, but not many at once: a steady program soon
+    /// makes no system call at all, a burst is forgotten step by step, and no frame pays for all of it.
+    pub fn count_work(&mut self) {
+        if self.window_left > 0 {
+            self.window_left -= 1;
+            return;
+        }
+        let unneeded = self.window_low.div_ceil(2).min(PURGE_UNITS_MAX);
+        if unneeded > 0 && self.purge_mode == PurgeMode::Auto {
+            self.purge(self.dirty_units - unneeded);
+        }
+        self.window_left = PURGE_WINDOW_MIN + PURGE_WINDOW_PER_UNIT * self.used_units;
+        self.window_low = self.dirty_units;
+    }
+
+    /// Notes that a unit went free: nothing to do but in [`PurgeMode::Now`].
+    fn note_release(&mut self) {
+        if self.purge_mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// After a full collection of Lua's: what is free now will not be needed soon, except by a program that collects
+    /// after each of its rounds and needs as much again. So as much stays as the last two rounds both needed.
+    pub fn full_collection_ended(&mut self) {
+        let swing = self.peak_since_full - self.used_units.min(self.peak_since_full);
+        let keep = KEEP_UNITS_MIN.max(self.used_units / 32).max(swing.min(self.last_swing));
+        self.last_swing = swing;
+        self.peak_since_full = self.used_units;
+        if self.purge_mode == PurgeMode::Auto && self.dirty_units > keep {
+            self.purge(keep);
+        }
+        self.window_low = self.dirty_units;
     }
 
     /// A segment with `count` free units in a row, and the first of them; only units in physical memory if `dirty`.
@@ -291,6 +388,7 @@ impl Segments {
         }
         self.used_units -= count;
         self.dirty_units += count;
+        self.note_release();
     }
 
     /// Makes a run longer in place by taking the `extra` units behind it, if they are free.
@@ -331,8 +429,11 @@ impl Segments {
         true
     }
 
-    /// Maps a large block of its own.
+    /// A mapping for a large block of its own: a spare one, cut or grown to size, or a new one.
     pub fn map_direct(&mut self, units: usize) -> Option<NonNull<u8>> {
+        if let Some(start) = self.reuse_spare(units) {
+            return Some(start);
+        }
         if !self.within_limit(units) {
             return None;
         }
@@ -341,14 +442,85 @@ impl Segments {
         Some(start)
     }
 
-    /// Unmaps a block from [`Segments::map_direct`].
+    /// The spare mapping that fits `units` best. A smaller one is grown, which moves its pages rather than asking for
+    /// new ones.
+    fn reuse_spare(&mut self, units: usize) -> Option<NonNull<u8>> {
+        let misfit = |spare: &Spare| spare.units.abs_diff(units);
+        let best = self.spares.iter_mut().filter(|spare| spare.units > 0).min_by_key(|spare| misfit(spare))?;
+        let spare = *best;
+        // Too small a part of what is asked for, or too large a whole: keep it for a better fit.
+        if spare.units < units / 2 || spare.units / 2 > units {
+            return None;
+        }
+        if spare.units < units && !self.within_limit(units - spare.units) {
+            return None;
+        }
+        // The limit's own purge may have taken the spare away.
+        let place = self.spares.iter_mut().find(|place| place.start == spare.start && place.units == spare.units)?;
+        place.units = 0;
+        self.dirty_units -= spare.units;
+        self.mapped_units -= spare.units;
+        let (old_length, new_length) = (spare.units * CHUNK_SIZE, units * CHUNK_SIZE);
+        // SAFETY: a spare is a whole mapping of this length that nobody uses.
+        unsafe {
+            let start = NonNull::new_unchecked(spare.start);
+            let fitted = if spare.units == units {
+                Some(start)
+            } else {
+                os::remap_aligned(start, old_length, new_length, CHUNK_SIZE)
+            };
+            if fitted.is_none() {
+                os::unmap(start, old_length);
+            } else {
+                self.count_direct(0, units);
+            }
+            fitted
+        }
+    }
+
+    /// Frees a block from [`Segments::map_direct`]: keeps it as a spare while spares are a small part of the pool.
     ///
     /// # Safety
     /// `start` is such a mapping of `units` units, and nobody uses it any more.
     pub unsafe fn unmap_direct(&mut self, start: *mut u8, units: usize) {
+        self.count_direct(units, 0);
+        let spare_units = self.spare_units();
+        let most = SPARE_UNITS_MIN.max(self.used_units / 4);
+        if let Some(place) = self.spares.iter_mut().find(|spare| spare.units == 0)
+            && spare_units + units <= most
+        {
+            *place = Spare { start, units };
+            self.dirty_units += units;
+            self.mapped_units += units;
+            self.note_release();
+            return;
+        }
         // SAFETY: the caller's promise; a mapping does not start at 0.
         unsafe { os::unmap(NonNull::new_unchecked(start), units * CHUNK_SIZE) };
-        self.count_direct(units, 0);
+    }
+
+    /// Unmaps spare mappings while more than `keep` units are dirty.
+    fn unmap_spares(&mut self, keep: usize) {
+        for index in 0..self.spares.len() {
+            let Spare { start, units } = self.spares[index];
+            if units > 0 && self.dirty_units > keep {
+                self.spares[index].units = 0;
+                self.dirty_units -= units;
+                self.mapped_units -= units;
+                // SAFETY: a spare is a whole mapping of this length that nobody uses.
+                unsafe { os::unmap(NonNull::new_unchecked(start), units * CHUNK_SIZE) };
+            }
+        }
+    }
+
+    /// Calls `visit` with start and units of each spare mapping.
+    pub fn for_each_spare(&self, mut visit: impl FnMut(*mut u8, usize)) {
+        self.spares.iter().filter(|spare| spare.units > 0).for_each(|spare| visit(spare.start, spare.units));
+    }
+
+    /// Units of spare mappings.
+    pub fn spare_units(&self) -> usize {
+        self.spares.iter().map(|spare| spare.units).sum()
     }
 
     /// Changes the length of a block from [`Segments::map_direct`] by moving pages, where the system can.
@@ -379,6 +551,7 @@ impl Segments {
     /// unit in use are unmapped whole. Returns how many units went.
     pub fn purge(&mut self, keep: usize) -> usize {
         let before = self.dirty_units;
+        self.unmap_spares(keep);
         let mut segment = self.room;
         while !segment.is_null() && self.dirty_units > keep {
             // SAFETY: the room list holds live descriptors; the next one is read before this one may be unmapped.
@@ -467,6 +640,7 @@ impl Segments {
     /// # Safety
     /// Nobody uses any memory of this pool, nor `self`, any more.
     pub unsafe fn unmap_all(&mut self) {
+        self.unmap_spares(0);
         let mut segment = self.all;
         while !segment.is_null() {
             // SAFETY: the list holds live descriptors; the next one is read before this one is unmapped, and `self`,

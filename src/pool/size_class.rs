@@ -62,7 +62,7 @@ mod tests {
     fn aligned_classes_are_multiples_of_16_and_never_smaller_than_asked() {
         for size in 1..=SMALL_MAX {
             let bytes = block_size(class_of_aligned(size));
-            assert!(bytes % 16 == 0 && bytes >= size, "{size} -> {bytes}");
+            assert!(bytes.is_multiple_of(16) && bytes >= size, "{size} -> {bytes}");
         }
     }
 

@@ -11,7 +11,7 @@ use super::size_class::block_size;
 use crate::os;
 
 /// Figures of one size class. All counts are exact.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassStats {
     /// Bytes in each block.
     pub block_size: usize,
@@ -58,10 +58,10 @@ impl ClassStats {
 /// Identities: `live_bytes` = the sum of live blocks times block size, plus `large_live_bytes`;
 /// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + the units of large blocks;
 /// `mapped_bytes` >= `used_bytes` + `cached_bytes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStats {
     /// One entry for each size class, smallest first.
-    pub classes: Vec<ClassStats>,
+    pub classes: [ClassStats; CLASS_COUNT - 1],
     /// Bytes of all live blocks, rounded up to their classes; large blocks as asked for.
     pub live_bytes: u64,
     /// Bytes of live large blocks, as asked for.
@@ -117,21 +117,31 @@ pub(super) unsafe fn for_each_chunk(segment: &SegmentView, mut visit: impl FnMut
 impl RawPool {
     /// All figures of this pool.
     pub fn stats(&self) -> PoolStats {
-        let mut classes: Vec<ClassStats> = Vec::with_capacity(CLASS_COUNT);
-        for class in 0..CLASS_COUNT {
+        let mut classes = [ClassStats::default(); CLASS_COUNT - 1];
+        for (stats, class) in classes.iter_mut().zip(1..) {
             let state = &self.classes[class];
-            let listed = self.allocation_list_length(class);
-            let size = block_size(class);
-            classes.push(ClassStats {
-                block_size: size,
-                blocks_per_chunk: if size == 0 { 0 } else { (CHUNK_SIZE - FIRST_UNIT_START) / size },
-                allocations: state.handed - listed,
+            *stats = ClassStats {
+                block_size: block_size(class),
+                blocks_per_chunk: (CHUNK_SIZE - FIRST_UNIT_START) / block_size(class),
+                allocations: state.handed,
                 frees: state.returned,
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
                 chunks_released: state.chunks_released,
-                free_blocks: listed + u64::from(state.parked_count),
-            });
+                free_blocks: u64::from(state.parked_count),
+            };
+        }
+        for class in 1..CLASS_COUNT {
+            let mut block = self.lists.free[class];
+            while !block.is_null() {
+                // SAFETY: the list holds free blocks of this pool.
+                unsafe {
+                    let stats = &mut classes[self.class_of_block(block.cast()) - 1];
+                    stats.allocations -= 1;
+                    stats.free_blocks += 1;
+                    block = (*block).next;
+                }
+            }
         }
         self.segments.for_each(|segment| {
             // SAFETY: the segments of a pool are live, and `&self` keeps it from changing.
@@ -139,14 +149,13 @@ impl RawPool {
                 for_each_chunk(&segment, |chunk| {
                     if (*chunk.header).kind == ChunkKind::Small as u8 {
                         let free = u64::from((*chunk.header).free_count());
-                        let stats = &mut classes[(*chunk.header).class as usize];
+                        let stats = &mut classes[(*chunk.header).class as usize - 1];
                         stats.frees += free;
                         stats.free_blocks += free;
                     }
                 });
             }
         });
-        classes.remove(0);
 
         let small_bytes: u64 = classes.iter().map(|class| class.live_blocks() * class.block_size as u64).sum();
         let bytes = |units: usize| units as u64 * CHUNK_SIZE as u64;
@@ -175,6 +184,7 @@ impl RawPool {
             total = total.and_then(|sum| resident.map(|bytes| sum + bytes as u64));
         };
         self.segments.for_each(|segment| add(segment.base, segment.units * CHUNK_SIZE));
+        self.segments.for_each_spare(|start, units| add(start, units * CHUNK_SIZE));
         let mut header = self.large.head;
         while !header.is_null() {
             // SAFETY: the list holds live headers of large blocks.
@@ -186,16 +196,5 @@ impl RawPool {
             }
         }
         total
-    }
-
-    fn allocation_list_length(&self, class: usize) -> u64 {
-        let mut length = 0;
-        let mut block = self.lists.free[class];
-        while !block.is_null() {
-            length += 1;
-            // SAFETY: the list holds free blocks of this pool.
-            block = unsafe { (*block).next };
-        }
-        length
     }
 }

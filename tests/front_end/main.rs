@@ -186,7 +186,7 @@ fn a_script_that_may_not_be_read_gives_one_line_and_exit_code_1() {
     use std::os::unix::fs::PermissionsExt;
     let scripts = Scripts::new();
     let path = scripts.path().join("ok.lua");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("permissions");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions");
     if fs::read(&path).is_ok() {
         return; // root may read everything
     }

@@ -248,7 +248,8 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}", complaint.trim().lines().last().unwrap_or("failed without a message")))
+    let last = complaint.trim().lines().last().unwrap_or("failed without a message");
+    Err(format!("{program}: {}", last.trim_start_matches("curl: ")))
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Result<(), String> {
