@@ -308,7 +308,8 @@ mod lua {
         }
         if flavor == Flavor::System {
             // lua54_compare tells with its results how the programs were compiled; folders are nobody's business.
-            let is_telling = |flag: &&str| flag.starts_with(['-', '/']) && !flag[1..].contains(['/', '\\']);
+            let is_telling =
+                |flag: &&str| flag.starts_with(['-', '/']) && *flag != "-I" && !flag[1..].contains(['/', '\\']);
             let compiler = build.get_compiler();
             let flags: Vec<&str> = compiler.args().iter().filter_map(|flag| flag.to_str()).filter(is_telling).collect();
             println!("cargo::rustc-env=LUA54_C_FLAGS={}", flags.join(" "));

@@ -8,7 +8,7 @@ use super::options::{Color, Options};
 use super::report::Report;
 use super::{csv, html, pictures, table};
 
-type Format = fn(&Report) -> String;
+type Format = fn(&Report, &Options) -> String;
 
 fn json(report: &Report) -> String {
     // Nothing in a report can fail to be JSON: its maps have no keys but names.
@@ -19,11 +19,11 @@ fn json(report: &Report) -> String {
 
 fn wanted(options: &Options) -> Vec<(&Path, Format)> {
     let all: [(&Option<std::path::PathBuf>, Format); 5] = [
-        (&options.json, json),
-        (&options.markdown, table::as_markdown),
-        (&options.csv, csv::table),
-        (&options.html, html::page),
-        (&options.picture, pictures::picture_file),
+        (&options.json, |report, _| json(report)),
+        (&options.markdown, |report, options| table::as_markdown(report, options.details)),
+        (&options.csv, |report, _| csv::table(report)),
+        (&options.html, |report, _| html::page(report)),
+        (&options.picture, |report, _| pictures::picture_file(report)),
     ];
     all.into_iter().filter_map(|(file, format)| Some((file.as_deref()?, format))).collect()
 }
@@ -61,8 +61,8 @@ pub(super) fn write(report: &Report, options: &Options) -> Result<(), String> {
     let mut failures = Vec::new();
     for (file, format) in wanted {
         if is_standard_output(file) {
-            print(&format(report), Color::Never);
-        } else if let Err(error) = fs::write(file, format(report)) {
+            print(&format(report, options), Color::Never);
+        } else if let Err(error) = fs::write(file, format(report, options)) {
             failures.push(format!("cannot write {}: {error}", file.display()));
         }
     }

@@ -184,7 +184,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scripts", "suite"], help_heading = "Output")]
     pub load: Option<PathBuf>,
 
-    /// All numbers of each script in a table of its own
+    /// All numbers of each script in a table of its own, here and in Markdown
     #[arg(long, help_heading = "Output")]
     pub details: bool,
 

@@ -31,6 +31,7 @@ pub(super) fn for_terminal(report: &Report, with_details: bool, with_curves: boo
     }
     if !report.measured().is_empty() {
         let _ = writeln!(text, "{DIM}{}{DIM:#}", legend(report));
+        let _ = writeln!(text, "{DIM}{}, {}{DIM:#}", report.date, report.machine.summary());
     }
     for warning in report.all_warnings() {
         let _ = writeln!(text, "{CAUTION}warning:{CAUTION:#} {warning}");
@@ -41,9 +42,9 @@ pub(super) fn for_terminal(report: &Report, with_details: bool, with_curves: boo
     text
 }
 
-pub(super) fn as_markdown(report: &Report) -> String {
+pub(super) fn as_markdown(report: &Report, with_details: bool) -> String {
     let mut text = String::new();
-    for Titled { title, table } in tables(report, true) {
+    for Titled { title, table } in tables(report, with_details) {
         if !title.is_empty() {
             let _ = writeln!(text, "### {title}\n");
         }
@@ -119,7 +120,8 @@ fn details(script: &ScriptReport) -> Titled {
 /// Several scripts, two programs: a row for each script.
 fn side_by_side(report: &Report, scripts: &[&ScriptReport]) -> Titled {
     let [one, other] = [report.baseline_name(), &report.programs[1].name];
-    let header = ["script", one, other, "CPU ratio", "95 %", one, other, "memory ratio"];
+    let [cpu, peak] = ["CPU", "peak"].map(|what| [format!("{one} {what}"), format!("{other} {what}")]);
+    let header = ["script", &cpu[0], &cpu[1], "CPU ratio", "95 %", &peak[0], &peak[1], "memory ratio"];
     let mut table = TextTable::new(&header);
     for script in scripts {
         let (one, other) = (script.baseline(), script.result_of(other));
