@@ -74,7 +74,7 @@ pub(super) fn geometric_mean_ratio(ratios_of_scripts: &[Vec<f64>]) -> Option<Rat
     Some(Ratio { median, interval })
 }
 
-/// Change from an earlier ratio to a later one, measured in different sessions: the runs do not pair up, so each
+/// Change from an earlier ratio to a later one, measured at another time: the runs do not pair up, so each
 /// side is resampled on its own.
 pub(super) fn change_of_ratio(now: &[f64], then: &[f64]) -> Option<Ratio> {
     let median = median(now)? / median(then)?;
