@@ -64,8 +64,15 @@ mod lua {
         let include = out_dir.join(Flavor::System.library());
         println!("cargo::rustc-env=LUA54_INCLUDE={}", include.display());
         if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "unix") {
-            // C modules loaded by `require` look for lua_* in the program itself.
-            println!("cargo::rustc-link-arg-bins=-rdynamic");
+            // C modules loaded by `require` look for lua_* in the program itself. Exporting nothing else lets the linker
+            // drop what a program does not use: lua54_compare's libraries here, the interpreter there.
+            let export = match env::var("CARGO_CFG_TARGET_OS").as_deref() {
+                Ok("linux" | "android") => "-Wl,--export-dynamic-symbol=lua*",
+                _ => "-rdynamic",
+            };
+            for program in ["lua54", "lua54_pool"] {
+                println!("cargo::rustc-link-arg-bin={program}={export}");
+            }
         }
         Ok(())
     }
@@ -298,6 +305,14 @@ mod lua {
         };
         if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
             build.define("LUA_USE_APICHECK", None);
+        }
+        if flavor == Flavor::System {
+            // lua54_compare tells with its results how the programs were compiled; folders are nobody's business.
+            let is_telling =
+                |flag: &&str| flag.starts_with(['-', '/']) && *flag != "-I" && !flag[1..].contains(['/', '\\']);
+            let compiler = build.get_compiler();
+            let flags: Vec<&str> = compiler.args().iter().filter_map(|flag| flag.to_str()).filter(is_telling).collect();
+            println!("cargo::rustc-env=LUA54_C_FLAGS={}", flags.join(" "));
         }
         build.compile(flavor.library());
         let out_dir = env::var("OUT_DIR").unwrap_or_default();

@@ -8,6 +8,8 @@ pub mod pool;
 #[cfg(feature = "programs")]
 pub mod alloc_module;
 #[cfg(feature = "programs")]
+pub mod compare;
+#[cfg(feature = "programs")]
 pub mod interpreter;
 #[cfg(feature = "programs")]
 pub mod lua_ffi;

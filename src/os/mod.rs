@@ -4,6 +4,8 @@
 
 #[cfg(feature = "programs")]
 pub mod c_runtime;
+#[cfg(feature = "programs")]
+pub(crate) mod process;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
