@@ -54,7 +54,7 @@ impl Terminal {
         let prompt = String::from_utf8_lossy(prompt);
         loop {
             self.start_new_line();
-            match self.editor.readline(&*prompt) {
+            match self.editor.readline(&prompt) {
                 Ok(line) => return Read::Line(line.into_bytes()),
                 Err(ReadlineError::Eof) => return Read::End,
                 // Ctrl-C at the prompt ends lua. Where the signal is ignored, the line is started anew.
