@@ -1,16 +1,19 @@
 //! A pool allocator for Lua 5.4 states.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn)]
 
+pub mod alloc_module;
+pub mod capi;
 mod lua_alloc;
 pub mod os;
 pub mod pool;
 
 #[cfg(feature = "programs")]
-pub mod alloc_module;
-#[cfg(feature = "programs")]
 pub mod interpreter;
 #[cfg(feature = "programs")]
 pub mod lua_ffi;
+#[cfg(not(feature = "programs"))]
+#[path = "host_lua.rs"]
+mod lua_ffi;
 
 pub use lua_alloc::lua_pool_alloc;
 pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};

@@ -1,5 +1,7 @@
 //! Memory from Linux, macOS and the BSDs.
 
+#[cfg(not(any(feature = "programs", linked_lua)))]
+use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment` (both multiples of the page size, the alignment a
@@ -114,6 +116,13 @@ pub unsafe fn remap_aligned(
     _alignment: usize,
 ) -> Option<NonNull<u8>> {
     None
+}
+
+/// Address of a function of the running program, or of a library it has loaded for everybody; null if there is none.
+#[cfg(not(any(feature = "programs", linked_lua)))]
+pub fn symbol(name: &CStr) -> *mut c_void {
+    // SAFETY: RTLD_DEFAULT is always valid, and the name is a C string.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
 /// Bytes of a range that are in physical memory now, as the system counts them; `None` where it cannot tell.
