@@ -64,6 +64,11 @@ typedef struct lua_pool lua_pool;
 typedef void (*lua_pool_error_function) (void *ud, int code,
                                          const char *message);
 
+/* when free memory goes back to the system */
+#define LUA_POOL_PURGE_AUTO   0u  /* when it was not needed for a while */
+#define LUA_POOL_PURGE_NEVER  1u  /* when trimmed, or at the limit */
+#define LUA_POOL_PURGE_NOW    2u  /* at once */
+
 /*
 ** What a pool is made with. Call lua_pool_config_init first, then set what
 ** should not be the default. Zero is the default of everything. Later
@@ -73,6 +78,11 @@ typedef struct lua_pool_config {
   size_t size;              /* set by lua_pool_config_init */
   size_t limit_bytes;       /* no more memory than this; at least 65536; 0:
                                no limit. Rounded down to 64 KiB */
+  unsigned purge_mode;      /* when free memory goes back to the system: one
+                               of LUA_POOL_PURGE_* */
+  unsigned ends_with_state;  /* 1: the pool serves one state and is closed
+                               right after it; a Lua built with our patches
+                               then need not free objects one by one */
   unsigned check_interval;  /* run the checker after so many events of the
                                slow path per 64 KiB in use, and abort if the
                                pool is corrupt; 0: never. Slow */
@@ -145,6 +155,23 @@ int lua_pool_stats (const lua_pool *pool, lua_pool_statistics *stats,
 ** taken: nothing is lost, and requests for more fail until there is less.
 */
 int lua_pool_set_limit (lua_pool *pool, size_t limit_bytes);
+
+/* Sets when free memory goes back to the system: a LUA_POOL_PURGE_*. */
+int lua_pool_set_purge_mode (lua_pool *pool, unsigned mode);
+
+/*
+** Gives free memory back to the system now, until at most 'keep_bytes' of
+** it are left. 'freed_bytes' may be NULL; it gets how much went. Collect
+** first (lua_gc) to have most to give.
+*/
+int lua_pool_trim (lua_pool *pool, size_t keep_bytes, size_t *freed_bytes);
+
+/*
+** Tells the pool that the state on it has just ended a full collection,
+** after which it gives back what will not be needed soon. A Lua built with
+** our patches does so itself. Unchecked: 'pool' is a live pool.
+*/
+void lua_pool_full_collection_ended (void *pool);
 
 /* Checks the whole pool: LUA_POOL_OK or LUA_POOL_ERRCORRUPT. Slow. */
 int lua_pool_verify (lua_pool *pool);

@@ -15,6 +15,7 @@ pub(super) struct Handle {
     /// The thread that uses the pool, by [`this_thread`]; 0 until one does.
     thread: usize,
     /// Live states that the pool was attached to; what their allocator gets as `ud`.
+    #[expect(clippy::vec_box, reason = "Lua states hold their addresses")]
     attachments: Vec<Box<Attachment>>,
 }
 

@@ -23,8 +23,8 @@ pub use checked::lua_pool_alloc_checked;
 pub(crate) use checked::wrong_thread;
 pub use error::{ErrorCode, lua_pool_error_function, lua_pool_error_text};
 
-use crate::Pool;
 use crate::pool::RawPool;
+use crate::{Pool, PurgeMode};
 use error::report;
 use handles::Handle;
 
@@ -36,6 +36,10 @@ pub struct lua_pool_config {
     pub size: usize,
     /// Hard limit in bytes; 0 is none.
     pub limit_bytes: usize,
+    /// A [`PurgeMode`].
+    pub purge_mode: c_uint,
+    /// As [`PoolBuilder::ends_with_state`](crate::PoolBuilder::ends_with_state): 0 or 1.
+    pub ends_with_state: c_uint,
     /// As [`PoolBuilder::check_interval`](crate::PoolBuilder::check_interval); 0 never checks.
     pub check_interval: c_uint,
     /// Must be 0.
@@ -99,7 +103,10 @@ pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_
         report(config.on_error, config.error_ud, ErrorCode::Memory, message);
         ptr::null_mut()
     };
-    let mut builder = Pool::builder().check_interval(config.check_interval);
+    let mut builder = Pool::builder()
+        .check_interval(config.check_interval)
+        .purge_mode(purge_mode(config.purge_mode).unwrap_or_default())
+        .ends_with_state(config.ends_with_state != 0);
     if config.limit_bytes != 0 {
         builder = builder.limit_bytes(config.limit_bytes);
     }
@@ -121,6 +128,8 @@ unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, 
     let mut config = lua_pool_config {
         size: size_of::<lua_pool_config>(),
         limit_bytes: 0,
+        purge_mode: 0,
+        ends_with_state: 0,
         check_interval: 0,
         flags: 0,
         on_error: None,
@@ -145,13 +154,26 @@ unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, 
             return Err(("lua_pool_new: the configuration has settings of a later version of the library", config));
         }
     }
-    if config.flags != 0 {
-        return Err(("lua_pool_new: config->flags must be 0", config));
+    let wrong = if config.flags != 0 {
+        Some("lua_pool_new: config->flags must be 0")
+    } else if config.ends_with_state > 1 {
+        Some("lua_pool_new: config->ends_with_state is 0 or 1")
+    } else if purge_mode(config.purge_mode).is_none() {
+        Some("lua_pool_new: config->purge_mode is none of LUA_POOL_PURGE_*")
+    } else {
+        None
+    };
+    if let Some(message) = wrong {
+        return Err((message, config));
     }
     if config.limit_bytes != 0 && config.limit_bytes < LIMIT_BYTES_MIN {
         return Err(("lua_pool_new: config->limit_bytes is in bytes, 0 for none, and at least 65536", config));
     }
     Ok(config)
+}
+
+fn purge_mode(number: c_uint) -> Option<PurgeMode> {
+    [PurgeMode::Auto, PurgeMode::Never, PurgeMode::Now].into_iter().find(|&mode| mode as c_uint == number)
 }
 
 /// Frees a pool and everything in it. Every state on it must have been closed.
@@ -221,6 +243,38 @@ pub unsafe extern "C" fn lua_pool_set_limit(pool: *mut c_void, limit_bytes: usiz
             );
         }
         raw.set_limit_bytes(if limit_bytes == 0 { usize::MAX } else { limit_bytes });
+        ErrorCode::Ok as c_int
+    })
+}
+
+/// Sets when free memory goes back to the system: a `LUA_POOL_PURGE_*`.
+///
+/// # Safety
+/// No other thread uses the pool meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_set_purge_mode(pool: *mut c_void, mode: c_uint) -> c_int {
+    with_pool("lua_pool_set_purge_mode", pool, |raw, handle| match purge_mode(mode) {
+        Some(mode) => {
+            raw.set_purge_mode(mode);
+            ErrorCode::Ok as c_int
+        }
+        None => handle.report(ErrorCode::Argument, "lua_pool_set_purge_mode: the mode is none of LUA_POOL_PURGE_*"),
+    })
+}
+
+/// Gives free memory back to the system until at most `keep_bytes` are left; `freed_bytes`, which may be null, is
+/// told how much went.
+///
+/// # Safety
+/// `freed_bytes` is null or writable; no other thread uses the pool meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_trim(pool: *mut c_void, keep_bytes: usize, freed_bytes: *mut usize) -> c_int {
+    with_pool("lua_pool_trim", pool, |raw, _| {
+        let freed = raw.trim(keep_bytes);
+        if !freed_bytes.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { freed_bytes.write(freed) };
+        }
         ErrorCode::Ok as c_int
     })
 }

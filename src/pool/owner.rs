@@ -46,7 +46,7 @@ impl RawPool {
     ///
     /// # Errors
     /// What it is instead.
-    pub fn check_live(&self, block: *mut u8) -> Result<(), NotLive> {
+    pub(crate) fn check_live(&self, block: *mut u8) -> Result<(), NotLive> {
         let header = self.header_of_used(block).ok_or(NotLive::Foreign)?;
         // SAFETY: the header of a unit in use.
         let chunk = unsafe { &*header };
@@ -55,8 +55,7 @@ impl RawPool {
                 if !is_block_of(header, block.addr()) {
                     return Err(NotLive::Inside);
                 }
-                let class = chunk.class as usize;
-                let freed = listed(chunk.free, block) || listed(self.lists.free[class], block);
+                let freed = listed(chunk.free, block) || self.on_allocation_list(block, chunk.class as usize);
                 if freed { Err(NotLive::Freed) } else { Ok(()) }
             }
             kind if kind == ChunkKind::Bootstrap as u8 => {
@@ -65,7 +64,7 @@ impl RawPool {
                 if class == 0 || !block.addr().is_multiple_of(8) {
                     return Err(NotLive::Inside);
                 }
-                let freed = listed(self.classes[class].parked, block) || listed(self.lists.free[class], block);
+                let freed = listed(self.classes[class].parked, block) || self.on_allocation_list(block, class);
                 if freed { Err(NotLive::Freed) } else { Ok(()) }
             }
             kind => {
@@ -75,6 +74,11 @@ impl RawPool {
                 if starts { Ok(()) } else { Err(NotLive::Inside) }
             }
         }
+    }
+
+    /// Whether a block of `class` is on its allocation list, or on that of a smaller class it was given to.
+    fn on_allocation_list(&self, block: *mut u8, class: usize) -> bool {
+        self.lists.free[1..=class].iter().any(|&list| listed(list, block))
     }
 
     /// The header of the chunk or large block in whose first unit `block` lies.
