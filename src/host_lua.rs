@@ -1,13 +1,13 @@
 //! The part of the Lua C API that the library itself calls, the same in Lua 5.1 to 5.5 and LuaJIT.
 //!
-//! In liblua_pool_allocator.a these are plain references, which the host's linker resolves. Everywhere else they are
+//! In liblua_pool_allocator.a, and beside mlua, these are plain references, which the linker resolves. Everywhere else they are
 //! looked up when they are first called: the library loads into a host without Lua, or with any version of it.
 //!
 //! What may raise a Lua error is `C-unwind`: a `longjmp` then skips these frames, which own nothing.
 
 #![allow(non_snake_case, non_camel_case_types)]
 
-#[cfg(not(linked_lua))]
+#[cfg(not(any(linked_lua, feature = "mlua")))]
 use std::ffi::CStr;
 use std::ffi::{c_char, c_int, c_longlong, c_void};
 use std::marker::{PhantomData, PhantomPinned};
@@ -25,7 +25,7 @@ pub type lua_Alloc = unsafe extern "C" fn(ud: *mut c_void, ptr: *mut c_void, osi
 
 macro_rules! lua_functions {
     ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)?;)*) => {
-        #[cfg(linked_lua)]
+        #[cfg(any(linked_lua, feature = "mlua"))]
         unsafe extern "C-unwind" {
             $(pub fn $name($($argument: $kind),*) $(-> $result)?;)*
         }
@@ -33,7 +33,7 @@ macro_rules! lua_functions {
         $(
             /// # Safety
             /// As Lua's manual says; and the host has a Lua that [`missing_function`] finds complete.
-            #[cfg(not(linked_lua))]
+            #[cfg(not(any(linked_lua, feature = "mlua")))]
             pub unsafe fn $name($($argument: $kind),*) $(-> $result)? {
                 type Function = unsafe extern "C-unwind" fn($($argument: $kind),*) $(-> $result)?;
                 static FOUND: std::sync::atomic::AtomicPtr<c_void> =
@@ -51,7 +51,7 @@ macro_rules! lua_functions {
         )*
 
         /// Names of everything above.
-        #[cfg(not(linked_lua))]
+        #[cfg(not(any(linked_lua, feature = "mlua")))]
         const NAMES: &[&str] = &[$(concat!(stringify!($name), "\0")),*];
     };
 }
@@ -72,9 +72,9 @@ lua_functions! {
 
 /// A function that this host's Lua lacks, or that cannot be seen from here; `None` when all is well.
 pub fn missing_function() -> Option<&'static str> {
-    #[cfg(linked_lua)]
+    #[cfg(any(linked_lua, feature = "mlua"))]
     return None;
-    #[cfg(not(linked_lua))]
+    #[cfg(not(any(linked_lua, feature = "mlua")))]
     NAMES.iter().find_map(|name| {
         let found = CStr::from_bytes_with_nul(name.as_bytes()).is_ok_and(|name| !dynamic::find(name).is_null());
         if found { None } else { Some(name.trim_end_matches('\0')) }
@@ -82,7 +82,7 @@ pub fn missing_function() -> Option<&'static str> {
 }
 
 /// Looking functions up by name in the running program.
-#[cfg(not(linked_lua))]
+#[cfg(not(any(linked_lua, feature = "mlua")))]
 mod dynamic {
     use std::ffi::{CStr, c_void};
     use std::sync::atomic::{AtomicPtr, Ordering};

@@ -6,6 +6,8 @@
 pub mod alloc_module;
 pub mod capi;
 mod lua_alloc;
+#[cfg(feature = "mlua")]
+pub mod mlua;
 pub mod os;
 pub mod pool;
 

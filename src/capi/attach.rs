@@ -112,7 +112,8 @@ pub(super) unsafe fn attach(state: *mut lua_State, pool: *mut c_void, owns_pool:
         }
         let mut foreign_ud = ptr::null_mut();
         let foreign = lua_getallocf(state, &raw mut foreign_ud);
-        let pool = if pool.is_null() { lua_pool_new(ptr::null()) } else { pool };
+        let made_here = pool.is_null();
+        let pool = if made_here { lua_pool_new(ptr::null()) } else { pool };
         if pool.is_null() {
             return ErrorCode::Memory as c_int;
         }
@@ -125,7 +126,7 @@ pub(super) unsafe fn attach(state: *mut lua_State, pool: *mut c_void, owns_pool:
             owns_pool,
         };
         let Some(kept) = handles::keep_attachment(pool, attachment) else {
-            if owns_pool {
+            if made_here {
                 lua_pool_close(pool);
             }
             return fail(ErrorCode::Memory, "lua_pool_attach: not enough memory");
@@ -133,6 +134,25 @@ pub(super) unsafe fn attach(state: *mut lua_State, pool: *mut c_void, owns_pool:
         lua_setallocf(state, attached_alloc, kept.cast());
     }
     ErrorCode::Ok as c_int
+}
+
+/// As [`lua_pool_attach`], for a pool of Rust's, which goes when the state is closed, or now if this fails.
+///
+/// # Safety
+/// As [`lua_pool_attach`].
+#[cfg(feature = "mlua")]
+pub(crate) unsafe fn attach_owned(state: *mut lua_State, pool: crate::Pool) -> ErrorCode {
+    let ud = pool.as_ud();
+    if handles::insert(handles::Handle::of_any_thread(pool)).is_err() {
+        return ErrorCode::Memory;
+    }
+    // SAFETY: the caller's promise.
+    let code = unsafe { attach(state, ud, true) };
+    if code != ErrorCode::Ok as c_int {
+        drop(handles::remove(ud));
+        return if code == ErrorCode::State as c_int { ErrorCode::State } else { ErrorCode::Memory };
+    }
+    ErrorCode::Ok
 }
 
 /// The pool that a state's memory comes from; null if its allocator is another.

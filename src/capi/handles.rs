@@ -41,10 +41,21 @@ impl Handle {
         Handle { pool, listener: Listener { callback, ud }, thread: 0, attachments: Vec::new() }
     }
 
+    /// A pool of Rust's, whose threads the type system looks after.
+    #[cfg(feature = "mlua")]
+    pub(super) fn of_any_thread(pool: Pool) -> Handle {
+        let mut handle = Handle::new(pool, None, std::ptr::null_mut());
+        handle.thread = ANY_THREAD;
+        handle
+    }
+
     fn address(&self) -> usize {
         self.pool.as_ud().addr()
     }
 }
+
+/// `thread` of a pool whose threads are not checked.
+const ANY_THREAD: usize = usize::MAX;
 
 /// Sorted by address.
 static HANDLES: Mutex<Vec<Handle>> = Mutex::new(Vec::new());
@@ -128,7 +139,7 @@ pub(super) fn access(pool: *mut c_void) -> Access {
     if handle.thread == 0 {
         handle.thread = this_thread();
     }
-    if handle.thread == this_thread() { Access::Granted } else { Access::Denied(handle.listener) }
+    if [this_thread(), ANY_THREAD].contains(&handle.thread) { Access::Granted } else { Access::Denied(handle.listener) }
 }
 
 /// A number that no other live thread has.

@@ -16,6 +16,8 @@ use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::mem::{offset_of, size_of};
 use core::ptr;
 
+#[cfg(feature = "mlua")]
+pub(crate) use attach::attach_owned;
 pub(crate) use attach::pool_of_attached;
 pub use attach::{lua_pool_attach, lua_pool_of};
 pub use checked::lua_pool_alloc_checked;

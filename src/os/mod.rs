@@ -15,6 +15,6 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 pub(crate) use system::symbol;
 pub(crate) use system::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};

@@ -1,6 +1,6 @@
 //! Memory from Linux, macOS and the BSDs.
 
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
@@ -119,7 +119,7 @@ pub unsafe fn remap_aligned(
 }
 
 /// Address of a function of the running program, or of a library it has loaded for everybody; null if there is none.
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 pub fn symbol(name: &CStr) -> *mut c_void {
     // SAFETY: RTLD_DEFAULT is always valid, and the name is a C string.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }

@@ -1,10 +1,10 @@
 //! Memory from Windows. Its reservations are aligned to 64 KiB, which is just what chunks need.
 
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
@@ -66,7 +66,7 @@ pub unsafe fn remap_aligned(
 
 /// Address of a function that the running program exports, or one of the usual Lua libraries it has loaded; null if
 /// there is none.
-#[cfg(not(any(feature = "programs", linked_lua)))]
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 pub fn symbol(name: &CStr) -> *mut c_void {
     let libraries = [c"lua54.dll", c"lua55.dll", c"lua53.dll", c"lua52.dll", c"lua51.dll"].map(CStr::as_ptr);
     let modules = core::iter::once(ptr::null()).chain(libraries);
