@@ -10,6 +10,8 @@ mod lua_alloc;
 pub mod mlua;
 pub mod os;
 pub mod pool;
+#[cfg(all(preload, unix))]
+mod preload;
 
 #[cfg(feature = "programs")]
 pub mod interpreter;

@@ -17,4 +17,6 @@ use windows as system;
 
 #[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 pub(crate) use system::symbol;
+#[cfg(all(preload, unix))]
+pub(crate) use system::symbol_behind;
 pub(crate) use system::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};

@@ -1,6 +1,7 @@
 //! Builds what the tests link: the C libraries, our Lua in several shapes, and the hosts.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -72,21 +73,34 @@ pub fn check_header(name: &str, compiler: &str, language: &[&str], includes: &[&
 
 /// Compiles and links a host; the program is put into `folder`.
 pub fn host(folder: &Path, source: &str, lua: &Lua, link: Link, libraries: &Path) -> PathBuf {
+    let library = match link {
+        Link::Static => "liblua_pool_allocator.a",
+        Link::Shared => "liblua_pool_allocator.so",
+    };
+    let rpath = format!("-Wl,-rpath,{}", libraries.display());
+    build_host(folder, source, lua, &[libraries.join(library).into(), rpath.into()])
+}
+
+/// The same for a host that knows nothing of the pool.
+pub fn host_without_pool(folder: &Path, source: &str, lua: &Lua) -> PathBuf {
+    build_host(folder, source, lua, &[])
+}
+
+fn build_host(folder: &Path, source: &str, lua: &Lua, pool: &[OsString]) -> PathBuf {
     let source = root().join(source);
     let program = folder.join("host");
     let object = folder.join("host.o");
     let mut compile = strict_compiler(&source);
     compile.arg("-c").arg("-o").arg(&object).arg(&source).arg("-I").arg(root().join("include"));
-    let mut rest = Vec::new();
+    let mut rest: Vec<OsString> = Vec::new();
     match lua {
         Lua::Compiled(flavor) => {
             compile.arg("-I").arg(lua_sources(flavor));
-            rest.push(lua_object(flavor).into_os_string());
+            rest.push(lua_object(flavor).into());
         }
         Lua::Shared => {
             compile.arg("-I").arg(lua_sources("lua54"));
-            let library = shared_lua();
-            rest.push(library.into_os_string());
+            rest.push(shared_lua().into());
         }
         Lua::Installed(package) => {
             compile.args(pkg_config("--cflags", package));
@@ -95,17 +109,10 @@ pub fn host(folder: &Path, source: &str, lua: &Lua, link: Link, libraries: &Path
     }
     c_compiler::run(&mut compile);
 
-    let mut link_step = Command::new(if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" });
-    link_step.arg("-o").arg(&program).arg(&object);
-    match link {
-        Link::Static => link_step.arg(libraries.join("liblua_pool_allocator.a")),
-        Link::Shared => link_step.arg(libraries.join("liblua_pool_allocator.so")),
-    };
+    let mut link = Command::new(if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" });
     // A dynamic symbol table lets the shared library find the Lua inside the program.
-    link_step.args(rest).args(["-rdynamic", "-lm", "-ldl", "-lpthread"]);
-    link_step.arg(format!("-Wl,-rpath,{}", libraries.display()));
-    link_step.arg(format!("-Wl,-rpath,{}", scratch().display()));
-    c_compiler::run(&mut link_step);
+    link.arg("-o").arg(&program).arg(&object).args(pool).args(rest).args(["-rdynamic", "-lm", "-ldl", "-lpthread"]);
+    c_compiler::run(link.arg(format!("-Wl,-rpath,{}", scratch().display())));
     program
 }
 
