@@ -129,5 +129,6 @@ fn debian_ncat_runs_its_script_on_the_pool() {
     let output = server.wait_with_output().expect("ncat ends");
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(answer, "10000\n", "{err}");
-    assert!(served(&err) > 10_000, "{err}");
+    // ncat has a state in the child that answers, and one that only loads the script.
+    assert!(err.lines().any(|line| served(line) > 10_000), "{err}");
 }
