@@ -202,3 +202,30 @@ fn valgrind_finds_nothing_to_complain_about_in_an_attached_state() {
         Command::new("valgrind").args(["-q", "--error-exitcode=9", "--leak-check=full"]).arg(program).arg("--attach"),
     );
 }
+
+#[test]
+fn an_installed_library_is_found_by_pkg_config() {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let staging = folder.path().join("staging");
+    let mut install = Command::new(root().join("scripts/install.sh"));
+    install.env("PREFIX", "/opt/lua pool").env("DESTDIR", &staging).env("CARGO_TARGET_DIR", scratch().join("hosts"));
+    succeeds(&mut install);
+    let prefix = staging.join("opt/lua pool");
+    for file in [
+        "lib/liblua_pool_allocator.a",
+        "include/lua_pool.h",
+        "include/lua_pool_inline.h",
+        "include/lua_pool_layout.h",
+        "share/lua_pool_allocator/pool-1-inline-fast-path.patch",
+    ] {
+        assert!(prefix.join(file).is_file(), "{file} is not there");
+    }
+    let described = std::fs::read_to_string(prefix.join("lib/pkgconfig/lua_pool_allocator.pc")).expect("the .pc file");
+    assert!(described.starts_with("prefix=/opt/lua pool\n"), "{described}");
+    assert!(described.contains(concat!("\nVersion: ", env!("CARGO_PKG_VERSION"), "\n")), "{described}");
+
+    install.env("PREFIX", "relative").env_remove("DESTDIR");
+    let refused = install.output().expect("a shell");
+    assert!(!refused.status.success());
+    assert_eq!(refused.stderr, b"install.sh: PREFIX=relative is not an absolute path\n");
+}
