@@ -3,7 +3,7 @@
 ** the pool served. The same source for Lua 5.1 to 5.5 and LuaJIT.
 **
 **     cc c_host.c $(pkg-config --cflags --libs lua_pool_allocator lua5.4)
-**     ./a.out [--system | --attach | --checked] [SCRIPT.lua [ARGUMENT]]
+**     ./a.out [--system | --attach | --checked] [SCRIPT.lua ARGUMENTS...]
 */
 
 #include <stdio.h>
@@ -48,11 +48,23 @@ static void add_module (lua_State *L) {
 }
 
 
-static int run (lua_State *L, const char *script, const char *argument) {
+/* the table 'arg', as the program lua has it; words[0] is the script */
+static void add_arguments (lua_State *L, char **words) {
+  int i;
+  lua_newtable(L);
+  for (i = 0; words[i] != NULL; i++) {
+    lua_pushstring(L, words[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setglobal(L, "arg");
+}
+
+
+static int run (lua_State *L, char **words) {
+  const char *script = words[0];
   luaL_openlibs(L);
   add_module(L);
-  lua_pushstring(L, argument);
-  lua_setglobal(L, "argument");
+  add_arguments(L, words);
   if ((script ? luaL_loadfile(L, script)
               : luaL_loadstring(L, builtin_script)) != 0
       || lua_pcall(L, 0, 0, 0) != 0) {
@@ -78,11 +90,8 @@ int main (int argc, char **argv) {
   lua_State *L;
   int status;
   const char *mode = "";
-  if (argc > 1 && strncmp(argv[1], "--", 2) == 0) {
-    mode = argv[1];
-    argc--;
-    argv++;
-  }
+  if (argc > 1 && strncmp(argv[1], "--", 2) == 0)
+    mode = *++argv;
   if (strcmp(mode, "--system") != 0) {
     lua_pool_config_init(&config);
     config.on_error = on_error;
@@ -105,7 +114,7 @@ int main (int argc, char **argv) {
     fprintf(stderr, "c_host: cannot create a Lua state\n");
     return EXIT_FAILURE;
   }
-  status = run(L, argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL);
+  status = run(L, argv + 1);
   if (pool != NULL)
     report(pool);
   lua_close(L);

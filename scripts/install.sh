@@ -26,7 +26,7 @@ for library in "$built"/liblua_pool_allocator.a "$built"/liblua_pool_allocator.s
 done
 cp include/lua_pool.h include/lua_pool_inline.h include/lua_pool_layout.h "$into$prefix/include/"
 # For hosts that compile Lua 5.4 themselves: see lua_pool_inline.h.
-cp vendor/*.patch "$into$prefix/share/lua_pool_allocator/"
+cp vendor/*.patch include/lua_pool_onelua.c "$into$prefix/share/lua_pool_allocator/"
 sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" scripts/lua_pool_allocator.pc.in \
     >"$into$lib/pkgconfig/lua_pool_allocator.pc"
 echo "installed into $into$prefix; a program finds the headers with: pkg-config --cflags --libs lua_pool_allocator"

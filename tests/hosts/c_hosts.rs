@@ -20,12 +20,17 @@ fn the_header_compiles_without_warnings_in_every_language() {
     }
 }
 
+/// For hosts that compile Lua themselves, what build.rs generates is committed as well.
 #[test]
-fn the_committed_layout_is_that_of_the_pool() {
-    let path = root().join("include/lua_pool_layout.h");
-    let committed = std::fs::read_to_string(&path).expect("include/lua_pool_layout.h");
-    let generated = lua_pool_allocator::pool::layout::c_header();
-    assert!(committed == generated, "{} should be:\n{generated}", path.display());
+fn the_committed_files_are_what_the_build_generates() {
+    let unit = c_compiler::lua_include().with_file_name("lua54_pool").join("onelua.c");
+    let unit = std::fs::read_to_string(unit).expect("build.rs wrote it");
+    let layout = lua_pool_allocator::pool::layout::c_header();
+    for (name, generated) in [("lua_pool_layout.h", layout), ("lua_pool_onelua.c", unit)] {
+        let path = root().join("include").join(name);
+        let committed = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(committed == generated, "{} should be:\n{generated}", path.display());
+    }
 }
 
 #[test]
@@ -217,6 +222,7 @@ fn an_installed_library_is_found_by_pkg_config() {
         "include/lua_pool_inline.h",
         "include/lua_pool_layout.h",
         "share/lua_pool_allocator/pool-1-inline-fast-path.patch",
+        "share/lua_pool_allocator/lua_pool_onelua.c",
     ] {
         assert!(prefix.join(file).is_file(), "{file} is not there");
     }

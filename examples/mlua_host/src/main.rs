@@ -48,6 +48,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Runs the script, calls Lua from Rust and Rust from Lua, and reports what the pool served.
 fn work(lua: &Lua, script: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
+    let arg = lua.create_table()?;
+    arg.set(0, script)?;
+    lua.globals().set("arg", arg)?;
     match script {
         Some("pushes") => pushes(lua)?,
         Some(path) => lua.load(std::fs::read_to_string(path)?).set_name(path).exec()?,
