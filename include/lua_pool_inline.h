@@ -3,6 +3,18 @@
 ** Constants and offsets come from lua_pool_layout.h, which is generated
 ** from the Rust definitions; the slow path is in Rust.
 **
+** For hosts that compile Lua 5.4.4 themselves, for a 64-bit target, this
+** takes three lines. Lua is compiled as one file, for then the compiler
+** can inline:
+**
+**     cat PREFIX/share/lua_pool_allocator/pool-*.patch | patch -p1 -d lua/src
+**     cc -O2 -c -I lua/src -I PREFIX/include \
+**        PREFIX/share/lua_pool_allocator/lua_pool_onelua.c
+**     cc host.o lua_pool_onelua.o -llua_pool_allocator -lm -ldl
+**
+** The host's code stays as lua_pool.h describes it. States on another
+** allocator work as ever: the fast path looks whether it is the pool's.
+**
 ** A block is taken from its class's list: one load, one load, one store.
 ** A block is freed to its own chunk's list: one mask, one push, one
 ** decrement; when the countdown ends, the slow path has a look.

@@ -4,28 +4,32 @@ use std::ffi::{CStr, c_int};
 
 use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{
-    lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushcclosure, lua_pushinteger, lua_pushlightuserdata,
-    lua_pushstring, lua_rawseti, lua_setfield, lua_touserdata, lua_upvalueindex,
+    lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushcclosure, lua_pushinteger, lua_pushstring,
+    lua_rawseti, lua_setfield,
 };
 use crate::pool::RawPool;
 use crate::pool::layout::{CHUNK_SIZE, CLASS_COUNT};
 use crate::pool::stats::ClassStats;
 
-/// The functions of the module. Each has the pool, or NULL, as its first upvalue.
+/// The functions of the module.
 const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"getStat", get_stat), (c"name", name)];
 
 /// Opens the module: leaves its table on the stack, as `require` wants it.
 ///
 /// # Safety
 /// Called by Lua, in a state whose pool, if it has one, outlives it.
+#[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn luaopen_alloc(state: *mut lua_State) -> c_int {
+    #[cfg(not(feature = "programs"))]
+    if let Some(name) = crate::lua_ffi::missing_function() {
+        eprintln!("lua_pool: luaopen_alloc: {name} is not visible in this program; link the static library");
+        return 0;
+    }
     // SAFETY: a C function has LUA_MINSTACK free slots.
     unsafe {
-        let pool = pool_of(state);
         lua_createtable(state, 0, FUNCTIONS.len() as c_int);
         for (name, function) in FUNCTIONS {
-            lua_pushlightuserdata(state, pool.cast());
-            lua_pushcclosure(state, function, 1);
+            lua_pushcclosure(state, function, 0);
             lua_setfield(state, -2, name.as_ptr());
         }
     }
@@ -37,8 +41,8 @@ pub unsafe extern "C-unwind" fn luaopen_alloc(state: *mut lua_State) -> c_int {
 /// # Safety
 /// `state` is running one of them.
 unsafe fn pool<'a>(state: *mut lua_State) -> Option<&'a mut RawPool> {
-    // SAFETY: the upvalue is from `luaopen_alloc`; the pool outlives the state, and Lua code runs on its thread only.
-    unsafe { lua_touserdata(state, lua_upvalueindex(1)).cast::<RawPool>().as_mut() }
+    // SAFETY: the pool of a live state is live, and Lua code runs on its thread only.
+    unsafe { pool_of(state).as_mut() }
 }
 
 /// `alloc.name()`: "pool" or "system".

@@ -21,14 +21,26 @@ const EIGHT_BYTE_TAGS: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 1
 ///
 /// [`Pool::as_ud`]: crate::Pool::as_ud
 ///
+/// A null `ud` has no memory to give. In debug builds a pool of the C interface that another thread uses is reported
+/// and left alone; [`lua_pool_alloc_checked`](crate::capi::lua_pool_alloc_checked) checks everything.
+///
 /// # Safety
-/// `ud` is [`Pool::as_ud`] of a live pool that no other thread uses meanwhile; `ptr` is null or a live block of it.
+/// `ud` is null or [`Pool::as_ud`] of a live pool that no other thread uses meanwhile; `ptr` is null or a live block
+/// of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize: usize, nsize: usize) -> *mut c_void {
     let pool = ud.cast::<RawPool>();
+    #[cfg(debug_assertions)]
+    if crate::capi::wrong_thread(ud) {
+        return ptr::null_mut();
+    }
     // SAFETY: the caller's promise; nothing below panics.
     unsafe {
         if ptr.is_null() {
+            // A host that did not look whether it got a pool: its `lua_newstate` fails instead of the program.
+            if ud.is_null() {
+                return ptr::null_mut();
+            }
             let eight = osize < 32 && EIGHT_BYTE_TAGS & (1 << osize) != 0;
             return (*pool).allocate(nsize, !eight).cast();
         }
@@ -87,11 +99,16 @@ pub unsafe extern "C" fn lua_pool_ends_with_state(pool: *mut c_void) -> c_int {
 ///
 /// # Safety
 /// `state` is a live state of this thread.
-#[cfg(feature = "programs")]
 pub unsafe fn pool_of(state: *mut crate::lua_ffi::lua_State) -> *mut RawPool {
     let mut ud = ptr::null_mut();
     // SAFETY: the caller's promise.
     let function = unsafe { crate::lua_ffi::lua_getallocf(state, &raw mut ud) };
-    // The function has one address per program: it is exported by name.
-    if function as usize == lua_pool_alloc as *const () as usize { ud.cast() } else { ptr::null_mut() }
+    // Each function has one address per program: it is exported by name.
+    if [lua_pool_alloc as *const (), crate::capi::lua_pool_alloc_checked as *const ()]
+        .contains(&(function as *const ()))
+    {
+        return ud.cast();
+    }
+    // SAFETY: both are what the state says.
+    unsafe { crate::capi::pool_of_attached(function, ud) }
 }

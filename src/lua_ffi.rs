@@ -67,6 +67,7 @@ unsafe extern "C" {
     pub fn lua_atpanic(state: *mut lua_State, panic: Option<lua_CFunction>) -> Option<lua_CFunction>;
     pub fn lua_setwarnf(state: *mut lua_State, warn: Option<lua_WarnFunction>, ud: *mut c_void);
     pub fn lua_getallocf(state: *mut lua_State, ud: *mut *mut c_void) -> lua_Alloc;
+    pub fn lua_setallocf(state: *mut lua_State, alloc: lua_Alloc, ud: *mut c_void);
     pub fn lua_sethook(state: *mut lua_State, hook: Option<lua_Hook>, mask: c_int, count: c_int);
 
     pub fn lua_gettop(state: *mut lua_State) -> c_int;
@@ -79,6 +80,7 @@ unsafe extern "C" {
     pub fn lua_toboolean(state: *mut lua_State, index: c_int) -> c_int;
     pub fn lua_touserdata(state: *mut lua_State, index: c_int) -> *mut c_void;
 
+    pub fn lua_pushthread(state: *mut lua_State) -> c_int;
     pub fn lua_pushnil(state: *mut lua_State);
     pub fn lua_pushboolean(state: *mut lua_State, value: c_int);
     pub fn lua_pushinteger(state: *mut lua_State, value: lua_Integer);

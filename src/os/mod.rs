@@ -1,6 +1,7 @@
 //! Everything this crate asks of the operating system and of the C runtime.
 //!
 //! Memory comes through six functions: map, unmap, purge, restore, remap, and a count of what is resident.
+//! One more looks up a function of the running program by name.
 
 #[cfg(feature = "programs")]
 pub mod c_runtime;
@@ -12,6 +13,12 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use unix::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
+use unix as system;
 #[cfg(windows)]
-pub(crate) use windows::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
+use windows as system;
+
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+pub(crate) use system::symbol;
+#[cfg(all(preload, unix))]
+pub(crate) use system::symbol_behind;
+pub(crate) use system::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};

@@ -1,5 +1,7 @@
 //! Memory from Linux, macOS and the BSDs.
 
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment` (both multiples of the page size, the alignment a
@@ -114,6 +116,65 @@ pub unsafe fn remap_aligned(
     _alignment: usize,
 ) -> Option<NonNull<u8>> {
     None
+}
+
+/// Address of a function of the running program or of a library it has loaded; null if there is none, or more than
+/// one that only parts of the program see.
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+pub fn symbol(name: &CStr) -> *mut c_void {
+    // SAFETY: RTLD_DEFAULT is always valid, and the name is a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    if found.is_null() { only_symbol(name, ptr::null()) } else { found }
+}
+
+/// The function of this name that `own`, which this library exports, hides from the program; null if there is none.
+#[cfg(preload)]
+pub fn symbol_behind(name: &CStr, own: *const c_void) -> *mut c_void {
+    // SAFETY: RTLD_NEXT is always valid, and the name is a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+    if found.is_null() { only_symbol(name, own) } else { found }
+}
+
+/// The one function of this name, other than `own`, in all libraries loaded, those of plugins included; null if there
+/// are several.
+#[cfg(all(target_os = "linux", not(any(feature = "programs", feature = "mlua", linked_lua))))]
+fn only_symbol(name: &CStr, own: *const c_void) -> *mut c_void {
+    struct Search<'a> {
+        name: &'a CStr,
+        own: *const c_void,
+        found: *mut c_void,
+        several: bool,
+    }
+
+    unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _size: usize, search: *mut c_void) -> libc::c_int {
+        // SAFETY: the loader passes a valid description, and what dl_iterate_phdr was given. RTLD_NOLOAD only finds
+        // what is loaded already.
+        unsafe {
+            let search = &mut *search.cast::<Search>();
+            let library = libc::dlopen((*info).dlpi_name, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+            if library.is_null() {
+                return 0;
+            }
+            let found = libc::dlsym(library, search.name.as_ptr());
+            libc::dlclose(library);
+            if !found.is_null() && found.cast_const() != search.own && found != search.found {
+                search.several = !search.found.is_null();
+                search.found = found;
+            }
+            libc::c_int::from(search.several)
+        }
+    }
+
+    let mut search = Search { name, own, found: ptr::null_mut(), several: false };
+    // SAFETY: `look` gets the search, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    if search.several { ptr::null_mut() } else { search.found }
+}
+
+/// Elsewhere only what everybody sees is found.
+#[cfg(not(any(target_os = "linux", feature = "programs", feature = "mlua", linked_lua)))]
+fn only_symbol(_name: &CStr, _own: *const c_void) -> *mut c_void {
+    ptr::null_mut()
 }
 
 /// Bytes of a range that are in physical memory now, as the system counts them; `None` where it cannot tell.

@@ -1,7 +1,11 @@
 //! Memory from Windows. Its reservations are aligned to 64 KiB, which is just what chunks need.
 
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
 };
@@ -58,6 +62,25 @@ pub unsafe fn remap_aligned(
     _alignment: usize,
 ) -> Option<NonNull<u8>> {
     None
+}
+
+/// Address of a function that the running program exports, or one of the usual Lua libraries it has loaded; null if
+/// there is none.
+#[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
+pub fn symbol(name: &CStr) -> *mut c_void {
+    let libraries = [c"lua54.dll", c"lua55.dll", c"lua53.dll", c"lua52.dll", c"lua51.dll"].map(CStr::as_ptr);
+    let modules = core::iter::once(ptr::null()).chain(libraries);
+    modules
+        .map(|library| {
+            // SAFETY: null names the program itself, all else is a C string; so is `name`.
+            let found = unsafe {
+                let module = GetModuleHandleA(library.cast());
+                if module.is_null() { None } else { GetProcAddress(module, name.as_ptr().cast()) }
+            };
+            found.map_or(ptr::null_mut(), |function| function as *mut c_void)
+        })
+        .find(|function| !function.is_null())
+        .unwrap_or(ptr::null_mut())
 }
 
 /// Windows tells residency by working set, not by range.

@@ -9,6 +9,7 @@
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
+//! - `owner`: whose block an address is,
 //! - `raw`: the slow path behind allocate, free and reallocate,
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
@@ -18,6 +19,7 @@ mod chunk;
 mod handle;
 mod large;
 pub mod layout;
+mod owner;
 mod raw;
 mod segment;
 pub mod size_class;
@@ -28,6 +30,7 @@ mod verify;
 mod model_test;
 
 pub use handle::{Pool, PoolBuilder, PoolError};
+pub(crate) use owner::{NotLive, UnitTable};
 pub use raw::RawPool;
 pub use segment::PurgeMode;
 pub use verify::Violation;

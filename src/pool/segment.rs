@@ -140,6 +140,8 @@ pub struct Segments {
     last_swing: usize,
     /// Units whose physical memory was given back, ever.
     pub purged_units: u64,
+    /// How often memory was mapped or unmapped, ever.
+    pub map_changes: u64,
     /// Requests that the limit refused, ever.
     pub limit_refusals: u64,
 }
@@ -194,6 +196,7 @@ impl Segments {
             self.enter_room(segment);
         }
         self.mapped_units += units;
+        self.map_changes += 1;
     }
 
     /// # Safety
@@ -546,6 +549,7 @@ impl Segments {
         self.used_units = self.used_units - old_units + new_units;
         self.direct_units = self.direct_units - old_units + new_units;
         self.mapped_units = self.mapped_units - old_units + new_units;
+        self.map_changes += 1;
         self.note_peak();
     }
 
@@ -593,6 +597,7 @@ impl Segments {
             }
             let units = (*segment).units as usize;
             self.mapped_units -= units;
+            self.map_changes += 1;
             os::unmap(NonNull::new_unchecked(Segment::base(segment)), units * CHUNK_SIZE);
         }
     }

@@ -244,7 +244,7 @@ impl RawPool {
 }
 
 /// Whether `address` is where a carved block of the chunk starts.
-fn is_block_of(header: *mut ChunkHeader, address: usize) -> bool {
+pub(super) fn is_block_of(header: *mut ChunkHeader, address: usize) -> bool {
     // SAFETY: callers pass live headers of chunks of small blocks.
     let chunk = unsafe { &*header };
     let base = unit_base(header).addr();

@@ -1,0 +1,216 @@
+/*
+** lua_pool.h - a memory pool for Lua states, from any C or C++ host.
+** Works with Lua 5.1, 5.2, 5.3, 5.4, 5.5 and LuaJIT (GC64), which need no
+** change. C99 or C++11; link with -llua_pool_allocator.
+**
+**     lua_pool *pool = lua_pool_new(NULL);
+**     lua_State *L = lua_newstate(lua_pool_alloc, pool);
+**     ...
+**     lua_close(L);
+**     lua_pool_close(pool);
+**
+** (Lua 5.5: lua_newstate(lua_pool_alloc, pool, luaL_makeseed(NULL)).)
+**
+** OWNERSHIP. A pool belongs to whoever made it, and must outlive every
+** state on it. Closing it gives all of its memory back to the system.
+** One pool serves one state, or several of the same thread.
+**
+** THREADS. A pool has no locks: one thread at a time may use it or the
+** states on it, as with a lua_State. Different pools are independent.
+** Use from a second thread is undefined; debug builds of the library and
+** lua_pool_alloc_checked report it instead.
+**
+** ERRORS. Functions that can fail return a code: 0 (LUA_POOL_OK) or one of
+** LUA_POOL_ERR*. The same code goes with a message to the pool's error
+** callback; without one, the message goes to standard error as one line.
+** "Out of memory" inside Lua is not such an error: lua_pool_alloc returns
+** NULL then, and Lua collects garbage or raises its own error.
+**
+** FASTER STILL. A host that compiles Lua 5.4 itself can have the pool's
+** fast path inlined into Lua: see lua_pool_inline.h.
+*/
+
+#ifndef lua_pool_h
+#define lua_pool_h
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lua_State;  /* of any version; see its own lua.h */
+
+/* a pool; only ever used through a pointer */
+typedef struct lua_pool lua_pool;
+
+/* error codes */
+#define LUA_POOL_OK          0
+#define LUA_POOL_ERRMEM      1  /* not enough memory */
+#define LUA_POOL_ERRARG      2  /* a NULL pointer, or a value that cannot be */
+#define LUA_POOL_ERRCLOSED   3  /* not a pool, or one that was closed */
+#define LUA_POOL_ERRTHREAD   4  /* another thread uses this pool */
+#define LUA_POOL_ERRFOREIGN  5  /* not a live block of this pool */
+#define LUA_POOL_ERRCORRUPT  6  /* somebody wrote into the pool's own data */
+#define LUA_POOL_ERRSTATE    7  /* this cannot be done with this Lua state */
+
+/*
+** Told of every error. 'message' lives until the function returns. It is
+** called on the thread that made the error, must return (no longjmp, no
+** C++ exception), and must not use the pool.
+*/
+typedef void (*lua_pool_error_function) (void *ud, int code,
+                                         const char *message);
+
+/* when free memory goes back to the system */
+#define LUA_POOL_PURGE_AUTO   0u  /* when it was not needed for a while */
+#define LUA_POOL_PURGE_NEVER  1u  /* when trimmed, or at the limit */
+#define LUA_POOL_PURGE_NOW    2u  /* at once */
+
+/*
+** What a pool is made with. Call lua_pool_config_init first, then set what
+** should not be the default. Zero is the default of everything. Later
+** versions may add fields at the end; 'size' keeps old hosts working.
+*/
+typedef struct lua_pool_config {
+  size_t size;              /* set by lua_pool_config_init */
+  size_t limit_bytes;       /* no more memory than this; at least 65536; 0:
+                               no limit. Rounded down to 64 KiB */
+  unsigned purge_mode;      /* when free memory goes back to the system: one
+                               of LUA_POOL_PURGE_* */
+  unsigned ends_with_state;  /* 1: the pool serves one state and is closed
+                               right after it; a Lua built with our patches
+                               then need not free objects one by one */
+  unsigned check_interval;  /* run the checker after so many events of the
+                               slow path per 64 KiB in use, and abort if the
+                               pool is corrupt; 0: never. Slow */
+  unsigned flags;           /* must be 0 */
+  lua_pool_error_function on_error;  /* NULL: print on standard error */
+  void *error_ud;           /* passed to 'on_error' */
+} lua_pool_config;
+
+/* all defaults */
+static inline void lua_pool_config_init (lua_pool_config *config) {
+  memset(config, 0, sizeof(*config));
+  config->size = sizeof(*config);
+}
+
+/* figures of a pool; all are exact */
+typedef struct lua_pool_statistics {
+  uint64_t live_bytes;      /* in live blocks, rounded up to block sizes */
+  uint64_t allocations;     /* blocks handed out so far */
+  uint64_t frees;           /* blocks freed so far */
+  uint64_t used_bytes;      /* of chunks and large blocks in use */
+  uint64_t cached_bytes;    /* free, and maybe still in physical memory */
+  uint64_t peak_bytes;      /* largest used + cached so far */
+  uint64_t mapped_bytes;    /* of address space */
+  uint64_t purged_bytes;    /* given back to the system so far */
+  uint64_t limit_bytes;     /* the limit; 0: none */
+  uint64_t limit_refusals;  /* requests that the limit refused so far */
+} lua_pool_statistics;
+
+
+/*
+** Makes a pool. 'config' may be NULL (all defaults) and is not kept.
+** Returns NULL, after an error, if the configuration is wrong or there is
+** no memory. lua_newstate on a NULL pool returns NULL.
+*/
+lua_pool *lua_pool_new (const lua_pool_config *config);
+
+/*
+** Frees a pool. Every state on it must have been closed (lua_close).
+** Closing a pool twice is LUA_POOL_ERRCLOSED; using a state on a closed
+** pool is undefined (in practice the program ends: the memory is gone).
+*/
+int lua_pool_close (lua_pool *pool);
+
+/*
+** The lua_Alloc function for every pool; 'ud' is the pool. Unlike
+** realloc, it never fails to make a block smaller. Blocks are aligned to
+** 16 bytes where C code may put its own data (userdata, buffers), else 8.
+*/
+void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
+
+/*
+** The same, except that it checks everything it is told: NULL and closed
+** pools, a second thread, and blocks that are foreign, freed already or
+** not the start of a block are errors, and nothing happens to the pool.
+** Slow; for finding mistakes.
+*/
+void *lua_pool_alloc_checked (void *ud, void *ptr, size_t osize,
+                              size_t nsize);
+
+/*
+** Fills in the figures. 'size' is sizeof(lua_pool_statistics); it lets old
+** hosts run with newer libraries and the other way round. Takes time
+** proportional to the number of 64 KiB chunks.
+*/
+int lua_pool_stats (const lua_pool *pool, lua_pool_statistics *stats,
+                    size_t size);
+
+/*
+** Sets the limit in bytes; 0: none. A limit below what is in use is
+** taken: nothing is lost, and requests for more fail until there is less.
+*/
+int lua_pool_set_limit (lua_pool *pool, size_t limit_bytes);
+
+/* Sets when free memory goes back to the system: a LUA_POOL_PURGE_*. */
+int lua_pool_set_purge_mode (lua_pool *pool, unsigned mode);
+
+/*
+** Gives free memory back to the system now, until at most 'keep_bytes' of
+** it are left. 'freed_bytes' may be NULL; it gets how much went. Collect
+** first (lua_gc) to have most to give.
+*/
+int lua_pool_trim (lua_pool *pool, size_t keep_bytes, size_t *freed_bytes);
+
+/*
+** Tells the pool that the state on it has just ended a full collection,
+** after which it gives back what will not be needed soon. A Lua built with
+** our patches does so itself. Unchecked: 'pool' is a live pool.
+*/
+void lua_pool_full_collection_ended (void *pool);
+
+/* Checks the whole pool: LUA_POOL_OK or LUA_POOL_ERRCORRUPT. Slow. */
+int lua_pool_verify (lua_pool *pool);
+
+/*
+** The pool moves to another thread, with the states on it: whichever
+** thread uses it next is its thread. Only the checks need to be told.
+*/
+int lua_pool_hand_over (lua_pool *pool);
+
+/*
+** Puts a pool under a live state: new blocks come from the pool, old ones
+** go back to the allocator they came from when Lua frees them. 'L' is the
+** main thread of a state that is on no pool yet. The pool must outlive the
+** state; with NULL, a pool with the default configuration is made, which
+** lua_close(L) frees too. (LuaJIT's own allocator keeps some memory then.)
+** The library must be able to see the host's Lua: true when either Lua or
+** this library is linked as liblua*.so and lib*.a in that order of
+** preference; LUA_POOL_ERRSTATE otherwise.
+*/
+int lua_pool_attach (struct lua_State *L, lua_pool *pool);
+
+/* The pool that a state is on, or NULL. Any thread of the state will do. */
+lua_pool *lua_pool_of (struct lua_State *L);
+
+/*
+** Opens the Lua module 'alloc', the pool's figures for Lua code:
+** luaL_requiref(L, "alloc", luaopen_alloc, 0), or package.preload.
+*/
+int luaopen_alloc (struct lua_State *L);
+
+/* A short text for an error code; never NULL. */
+const char *lua_pool_error_text (int code);
+
+/* The version of the library, "MAJOR.MINOR.PATCH". */
+const char *lua_pool_version (void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
