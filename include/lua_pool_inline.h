@@ -38,6 +38,9 @@ extern void *lua_pool_refill (void *pool, size_t class);
 /* called when the countdown of a chunk has ended */
 extern void lua_pool_free_slow (void *header);
 
+/* whether the soft limit was passed, and a full collection is due */
+extern int lua_pool_collection_wanted (void *pool);
+
 /* tells the pool that a full collection has ended */
 extern void lua_pool_full_collection_ended (void *pool);
 

@@ -12,6 +12,7 @@ pub mod os;
 pub mod pool;
 #[cfg(all(preload, unix))]
 mod preload;
+pub mod settings;
 
 #[cfg(feature = "programs")]
 pub mod compare;
@@ -22,6 +23,10 @@ pub mod lua_ffi;
 #[cfg(not(feature = "programs"))]
 #[path = "host_lua.rs"]
 mod lua_ffi;
+#[cfg(feature = "programs")]
+pub mod pool_program;
+#[cfg(feature = "programs")]
+pub mod report;
 
 pub use lua_alloc::lua_pool_alloc;
 pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};

@@ -84,6 +84,16 @@ pub unsafe extern "C" fn lua_pool_full_collection_ended(pool: *mut c_void) {
     unsafe { (*pool.cast::<RawPool>()).full_collection_ended() }
 }
 
+/// Asked by the patched Lua core in its slow path: 1 if the soft limit was passed and a full collection is due.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_collection_wanted(pool: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { c_int::from((*pool.cast::<RawPool>()).collection_wanted()) }
+}
+
 /// Asked by the patched Lua core when it closes a state: 1 if the pool ends with it, so that objects need not be freed
 /// one by one.
 ///

@@ -16,9 +16,7 @@ use crate::lua_alloc::lua_pool_alloc;
 use crate::lua_ffi::{lua_Alloc, lua_State};
 use crate::os::symbol_behind;
 use crate::pool::{PurgeMode, RawPool};
-
-/// Events of the slow path between two checks, for every 64 KiB in use, with LUA_POOL_CHECK=1.
-const CHECK_INTERVAL: c_uint = 4;
+use crate::settings::{CHECK_INTERVAL, PURGE_FORM, SIZE_FORM, parse_bytes, parse_purge_mode};
 
 /// What the LUA_POOL_* variables say.
 struct Settings {
@@ -46,9 +44,8 @@ fn settings() -> &'static Settings {
         if settings.active {
             settings.stats = switch("LUA_POOL_STATS");
             settings.check = switch("LUA_POOL_CHECK");
-            settings.limit_bytes =
-                value("LUA_POOL_LIMIT", "a number of bytes like 65536, 64K, 16M or 2G", bytes).unwrap_or(0);
-            settings.purge_mode = value("LUA_POOL_PURGE", "auto, never or now", purge_mode).unwrap_or_default();
+            settings.limit_bytes = value("LUA_POOL_LIMIT", SIZE_FORM, parse_bytes).unwrap_or(0);
+            settings.purge_mode = value("LUA_POOL_PURGE", PURGE_FORM, parse_purge_mode).unwrap_or_default();
         }
         settings
     })
@@ -73,27 +70,6 @@ fn value<T>(name: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) ->
         eprintln!("lua_pool: {name}={text} has no effect: it should be {expected}");
     }
     value
-}
-
-fn bytes(text: &str) -> Option<usize> {
-    let unit = text.chars().last()?;
-    let factor: usize = match unit.to_ascii_uppercase() {
-        'K' => 1 << 10,
-        'M' => 1 << 20,
-        'G' => 1 << 30,
-        _ => 1,
-    };
-    let digits = if factor == 1 { text } else { &text[..text.len() - 1] };
-    digits.parse::<usize>().ok()?.checked_mul(factor).filter(|&limit| limit == 0 || limit >= 64 * 1024)
-}
-
-fn purge_mode(text: &str) -> Option<PurgeMode> {
-    match text {
-        "auto" => Some(PurgeMode::Auto),
-        "never" => Some(PurgeMode::Never),
-        "now" => Some(PurgeMode::Now),
-        _ => None,
-    }
 }
 
 /// The pools made here, each with the thread that made it.

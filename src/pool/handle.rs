@@ -31,6 +31,7 @@ impl std::error::Error for PoolError {}
 #[derive(Clone, Debug, Default)]
 pub struct PoolBuilder {
     limit_bytes: Option<usize>,
+    soft_limit_bytes: Option<usize>,
     check_interval: u32,
     purge_mode: PurgeMode,
     ends_with_state: bool,
@@ -59,6 +60,13 @@ impl PoolBuilder {
         self
     }
 
+    /// Above this many bytes in use, rounded down to 64 KiB, a full collection is asked for.
+    #[must_use]
+    pub fn soft_limit_bytes(mut self, limit: usize) -> Self {
+        self.soft_limit_bytes = Some(limit);
+        self
+    }
+
     /// Runs the whole-pool checker every now and then, and aborts with a message when it finds anything wrong: after
     /// `interval` events of the slow path for every 64 KiB in use, because a check walks the whole pool. 0, the
     /// default, never runs it.
@@ -77,6 +85,7 @@ impl PoolBuilder {
         // SAFETY: made just now.
         let pool = unsafe { raw.as_mut() };
         pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
+        pool.set_soft_limit_bytes(self.soft_limit_bytes.unwrap_or(usize::MAX));
         pool.set_check_interval(self.check_interval);
         pool.set_purge_mode(self.purge_mode);
         pool.ends_with_state = self.ends_with_state;
@@ -168,6 +177,22 @@ impl Pool {
     /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
     pub fn resident_bytes(&self) -> Option<u64> {
         self.raw().resident_bytes()
+    }
+
+    /// Sets the soft limit in bytes, rounded down to 64 KiB; `None` lifts it. Above it lua54_pool collects garbage before
+    /// it takes more; other hosts ask [`Pool::collection_wanted`].
+    pub fn set_soft_limit_bytes(&mut self, limit: Option<usize>) {
+        self.raw_mut().set_soft_limit_bytes(limit.unwrap_or(usize::MAX));
+    }
+
+    /// Whether the soft limit was passed, and a full collection is due at the next safe point.
+    pub fn collection_wanted(&self) -> bool {
+        self.raw().collection_wanted()
+    }
+
+    /// Starts counting over: allocations, frees, purges, refusals, and the peak. What is live stays counted as live.
+    pub fn reset_counts(&mut self) {
+        self.raw_mut().reset_counts();
     }
 
     /// Sets when free memory goes back to the system.

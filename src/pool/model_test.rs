@@ -151,8 +151,8 @@ impl Model {
     fn check(&self) {
         self.pool.verify().expect("the accounting identity");
         let stats = self.pool.stats();
-        let live: u64 = stats.classes.iter().map(|class| class.live_blocks()).sum();
-        let large = stats.large_allocations - stats.large_frees;
+        let live: u64 = stats.classes.iter().map(|class| class.live_blocks).sum();
+        let large = stats.large_live_blocks;
         assert_eq!(live + large, self.blocks.len() as u64, "live blocks");
         let requested: u64 = self.blocks.iter().map(|block| block.size as u64).sum();
         assert!(stats.live_bytes >= requested, "{} live, {requested} asked for", stats.live_bytes);

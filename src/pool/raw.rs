@@ -68,6 +68,16 @@ pub struct LargeBooks {
     pub live_bytes: usize,
 }
 
+/// What was counted up to the last [`RawPool::reset_counts`].
+pub(super) struct CountsBefore {
+    /// Allocations and frees of each class.
+    pub classes: [(u64, u64); CLASS_COUNT - 1],
+    /// Allocations and frees of large blocks.
+    pub large: (u64, u64),
+    pub purged_bytes: u64,
+    pub limit_refusals: u64,
+}
+
 /// A pool, as it lies in its own first unit. All zero but for a few fields, so that a page of it that is never needed
 /// is never touched.
 ///
@@ -89,6 +99,7 @@ pub struct RawPool {
     /// Chunks acquired by all classes, ever.
     chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
+    pub(super) counted_before: CountsBefore,
 }
 
 impl RawPool {
@@ -443,6 +454,28 @@ impl RawPool {
     /// request for more; what is in use stays.
     pub fn set_limit_bytes(&mut self, limit: usize) {
         self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE };
+    }
+
+    /// Sets the soft limit in bytes of memory in use, above which a full collection is asked for; `usize::MAX` is none.
+    pub fn set_soft_limit_bytes(&mut self, limit: usize) {
+        self.segments.set_soft_limit_units(if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE });
+    }
+
+    /// Whether a full collection is asked for, because memory in use is above the soft limit.
+    pub fn collection_wanted(&self) -> bool {
+        self.segments.collection_wanted
+    }
+
+    /// Starts counting over: allocations, frees, purges, refusals, and the peak. What is live stays counted as live.
+    pub fn reset_counts(&mut self) {
+        let stats = self.total_stats();
+        self.counted_before = CountsBefore {
+            classes: stats.classes.map(|class| (class.allocations, class.frees)),
+            large: (stats.large_allocations, stats.large_frees),
+            purged_bytes: stats.purged_bytes,
+            limit_refusals: stats.limit_refusals,
+        };
+        self.segments.reset_peak();
     }
 
     /// Runs the checker after `interval` events of the slow path for every unit in use; 0 turns it off.

@@ -142,6 +142,12 @@ pub struct Segments {
     pub purged_units: u64,
     /// How often memory was mapped or unmapped, ever.
     pub map_changes: u64,
+    /// Above this many used and dirty units, a full collection is asked for.
+    soft_limit_units: usize,
+    /// Where the next collection is asked for: above the soft limit memory in use may grow by an eighth in between.
+    soft_trigger_units: usize,
+    /// A full collection is asked for and has not come yet.
+    pub collection_wanted: bool,
     /// Requests that the limit refused, ever.
     pub limit_refusals: u64,
 }
@@ -163,6 +169,7 @@ impl Segments {
         // SAFETY: `add` wrote the descriptor.
         unsafe { (*segment).free &= !1 };
         self.limit_units = usize::MAX;
+        self.set_soft_limit_units(usize::MAX);
         self.used_units = 1;
         self.peak_units = 1;
     }
@@ -290,6 +297,26 @@ impl Segments {
     fn note_peak(&mut self) {
         self.peak_units = self.peak_units.max(self.used_units + self.dirty_units);
         self.peak_since_full = self.peak_since_full.max(self.used_units);
+        if self.used_units > self.soft_trigger_units {
+            self.collection_wanted = true;
+        }
+    }
+
+    /// Starts the peak over from what is used and cached now.
+    pub fn reset_peak(&mut self) {
+        self.peak_units = self.used_units + self.dirty_units;
+    }
+
+    /// Sets the soft limit; `usize::MAX` is none.
+    pub fn set_soft_limit_units(&mut self, units: usize) {
+        self.soft_limit_units = units;
+        self.soft_trigger_units = units;
+        self.collection_wanted = self.used_units > units;
+    }
+
+    /// The soft limit; `usize::MAX` is none.
+    pub fn soft_limit_units(&self) -> usize {
+        self.soft_limit_units
     }
 
     /// Sets when free units go back to the system.
@@ -326,6 +353,8 @@ impl Segments {
     /// After a full collection of Lua's: what is free now will not be needed soon, except by a program that collects
     /// after each of its rounds and needs as much again. So as much stays as the last two rounds both needed.
     pub fn full_collection_ended(&mut self) {
+        self.collection_wanted = false;
+        self.soft_trigger_units = self.soft_limit_units.max(self.used_units.saturating_add(self.used_units / 8));
         let swing = self.peak_since_full - self.used_units.min(self.peak_since_full);
         let keep = KEEP_UNITS_MIN.max(self.used_units / 32).max(swing.min(self.last_swing));
         self.last_swing = swing;

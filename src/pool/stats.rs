@@ -17,10 +17,12 @@ pub struct ClassStats {
     pub block_size: usize,
     /// Blocks that one chunk of this class holds.
     pub blocks_per_chunk: usize,
-    /// Blocks handed out so far.
+    /// Blocks handed out so far, or since the counts were reset.
     pub allocations: u64,
-    /// Blocks freed so far.
+    /// Blocks freed so far, or since the counts were reset.
     pub frees: u64,
+    /// Blocks in use now.
+    pub live_blocks: u64,
     /// Chunks of this class now.
     pub chunks: u64,
     /// Chunks this class took from the segments so far.
@@ -32,11 +34,6 @@ pub struct ClassStats {
 }
 
 impl ClassStats {
-    /// Blocks in use now.
-    pub fn live_blocks(&self) -> u64 {
-        self.allocations - self.frees
-    }
-
     /// Allocations served by a chunk the class already had.
     pub fn hit_allocations(&self) -> u64 {
         self.allocations.saturating_sub(self.chunks_acquired)
@@ -64,6 +61,8 @@ pub struct PoolStats {
     pub classes: [ClassStats; CLASS_COUNT - 1],
     /// Bytes of all live blocks, rounded up to their classes; large blocks as asked for.
     pub live_bytes: u64,
+    /// Live large blocks.
+    pub large_live_blocks: u64,
     /// Bytes of live large blocks, as asked for.
     pub large_live_bytes: u64,
     /// Large blocks handed out so far.
@@ -82,6 +81,8 @@ pub struct PoolStats {
     pub purged_bytes: u64,
     /// The hard limit, if there is one.
     pub limit_bytes: Option<u64>,
+    /// The soft limit, if there is one.
+    pub soft_limit_bytes: Option<u64>,
     /// Requests refused because of the limit so far.
     pub limit_refusals: u64,
 }
@@ -115,8 +116,23 @@ pub(super) unsafe fn for_each_chunk(segment: &SegmentView, mut visit: impl FnMut
 }
 
 impl RawPool {
-    /// All figures of this pool.
+    /// All figures of this pool, counted since the last reset.
     pub fn stats(&self) -> PoolStats {
+        let mut stats = self.total_stats();
+        let before = &self.counted_before;
+        for (class, (allocations, frees)) in stats.classes.iter_mut().zip(before.classes) {
+            class.allocations -= allocations;
+            class.frees -= frees;
+        }
+        stats.large_allocations -= before.large.0;
+        stats.large_frees -= before.large.1;
+        stats.purged_bytes -= before.purged_bytes;
+        stats.limit_refusals -= before.limit_refusals;
+        stats
+    }
+
+    /// All figures of this pool, counted from its beginning.
+    pub(super) fn total_stats(&self) -> PoolStats {
         let mut classes = [ClassStats::default(); CLASS_COUNT - 1];
         for (stats, class) in classes.iter_mut().zip(1..) {
             let state = &self.classes[class];
@@ -125,6 +141,7 @@ impl RawPool {
                 blocks_per_chunk: (CHUNK_SIZE - FIRST_UNIT_START) / block_size(class),
                 allocations: state.handed,
                 frees: state.returned,
+                live_blocks: 0,
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
                 chunks_released: state.chunks_released,
@@ -157,10 +174,14 @@ impl RawPool {
             }
         });
 
-        let small_bytes: u64 = classes.iter().map(|class| class.live_blocks() * class.block_size as u64).sum();
+        for class in &mut classes {
+            class.live_blocks = class.allocations - class.frees;
+        }
+        let small_bytes: u64 = classes.iter().map(|class| class.live_blocks * class.block_size as u64).sum();
         let bytes = |units: usize| units as u64 * CHUNK_SIZE as u64;
         PoolStats {
             live_bytes: small_bytes + self.large.live_bytes as u64,
+            large_live_blocks: self.large.allocations - self.large.frees,
             large_live_bytes: self.large.live_bytes as u64,
             large_allocations: self.large.allocations,
             large_frees: self.large.frees,
@@ -170,6 +191,7 @@ impl RawPool {
             mapped_bytes: bytes(self.segments.mapped_units),
             purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64,
             limit_bytes: (self.segments.limit_units != usize::MAX).then(|| bytes(self.segments.limit_units)),
+            soft_limit_bytes: Some(self.segments.soft_limit_units()).filter(|&units| units != usize::MAX).map(bytes),
             limit_refusals: self.segments.limit_refusals,
             classes,
         }

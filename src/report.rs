@@ -1,0 +1,113 @@
+//! The statistics of a pool as a table for people or as JSON for machines.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::pool::Pool;
+use crate::pool::stats::ClassStats;
+
+/// How to print statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// One JSON object on one line; sizes in bytes.
+    Json,
+}
+
+/// The statistics of `pool`, ending in a newline.
+pub fn statistics(pool: &Pool, format: Format) -> String {
+    match format {
+        Format::Text => as_text(pool),
+        Format::Json => as_json(pool),
+    }
+}
+
+fn used_classes(pool: &Pool) -> Vec<ClassStats> {
+    let used = |class: &ClassStats| class.allocations + class.live_blocks + class.chunks > 0;
+    pool.stats().classes.into_iter().filter(used).collect()
+}
+
+/// Bytes with a unit, three digits or more.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+fn as_text(pool: &Pool) -> String {
+    let stats = pool.stats();
+    let mut text = String::from("pool statistics\n");
+    let optional = |bytes: Option<u64>, otherwise: &str| bytes.map_or_else(|| otherwise.to_owned(), size);
+    let classes = used_classes(pool);
+    let allocations: u64 = classes.iter().map(|class| class.allocations).sum();
+    let frees: u64 = classes.iter().map(|class| class.frees).sum();
+    for (name, value) in [
+        ("live", size(stats.live_bytes)),
+        ("used (chunks and large blocks)", size(stats.used_bytes)),
+        ("cached for reuse", size(stats.cached_bytes)),
+        ("peak of used and cached", size(stats.peak_bytes)),
+        ("resident", optional(pool.resident_bytes(), "unknown")),
+        ("address space", size(stats.mapped_bytes)),
+        ("given back to the system", size(stats.purged_bytes)),
+        ("hard limit", optional(stats.limit_bytes, "none")),
+        ("soft limit", optional(stats.soft_limit_bytes, "none")),
+        ("refused by the limit", stats.limit_refusals.to_string()),
+        ("small blocks: allocated, freed", format!("{allocations}, {frees}")),
+        ("large blocks: allocated, freed", format!("{}, {}", stats.large_allocations, stats.large_frees)),
+        ("large blocks: live", format!("{} in {}", size(stats.large_live_bytes), stats.large_live_blocks)),
+    ] {
+        writeln!(text, "  {name:<32} {value:>14}").expect("writing to a string");
+    }
+    writeln!(text, "  {:>6} {:>12} {:>12} {:>10} {:>10} {:>7}", "size", "allocated", "freed", "live", "free", "chunks")
+        .expect("writing to a string");
+    for class in classes {
+        writeln!(
+            text,
+            "  {:>6} {:>12} {:>12} {:>10} {:>10} {:>7}",
+            class.block_size, class.allocations, class.frees, class.live_blocks, class.free_blocks, class.chunks
+        )
+        .expect("writing to a string");
+    }
+    text
+}
+
+fn as_json(pool: &Pool) -> String {
+    let stats = pool.stats();
+    let classes: Vec<_> = used_classes(pool)
+        .iter()
+        .map(|class| {
+            json!({
+                "block_size": class.block_size,
+                "allocations": class.allocations,
+                "frees": class.frees,
+                "live_blocks": class.live_blocks,
+                "free_blocks": class.free_blocks,
+                "chunks": class.chunks,
+            })
+        })
+        .collect();
+    let object = json!({
+        "live_bytes": stats.live_bytes,
+        "used_bytes": stats.used_bytes,
+        "cached_bytes": stats.cached_bytes,
+        "peak_bytes": stats.peak_bytes,
+        "resident_bytes": pool.resident_bytes(),
+        "mapped_bytes": stats.mapped_bytes,
+        "purged_bytes": stats.purged_bytes,
+        "limit_bytes": stats.limit_bytes,
+        "soft_limit_bytes": stats.soft_limit_bytes,
+        "limit_refusals": stats.limit_refusals,
+        "large": {
+            "live_bytes": stats.large_live_bytes,
+            "live_blocks": stats.large_live_blocks,
+            "allocations": stats.large_allocations,
+            "frees": stats.large_frees,
+        },
+        "classes": classes,
+    });
+    format!("{object}\n")
+}
