@@ -4,15 +4,24 @@ use std::ffi::{CStr, c_int};
 
 use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{
-    lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushcclosure, lua_pushinteger, lua_pushstring,
-    lua_rawseti, lua_setfield,
+    LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushcclosure,
+    lua_pushinteger, lua_pushnil, lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type, luaL_argerror,
+    luaL_checkinteger,
 };
 use crate::pool::RawPool;
 use crate::pool::layout::{CHUNK_SIZE, CLASS_COUNT};
-use crate::pool::stats::ClassStats;
+use crate::pool::stats::{ClassStats, PoolStats};
 
 /// The functions of the module.
-const FUNCTIONS: [(&CStr, lua_CFunction); 2] = [(c"getStat", get_stat), (c"name", name)];
+const FUNCTIONS: [(&CStr, lua_CFunction); 7] = [
+    (c"getStat", get_stat),
+    (c"limit", limit),
+    (c"name", name),
+    (c"reset", reset),
+    (c"softlimit", soft_limit),
+    (c"stats", stats),
+    (c"trim", trim),
+];
 
 /// Opens the module: leaves its table on the stack, as `require` wants it.
 ///
@@ -79,6 +88,130 @@ unsafe extern "C-unwind" fn get_stat(state: *mut lua_State) -> c_int {
         // The unit that the pool itself and the first blocks of every class lie in.
         let first_unit = if pool(state).is_some() { CHUNK_SIZE as u64 } else { 0 };
         set_integer(state, c"cacheMem", chunk_bytes + first_unit);
+    }
+    1
+}
+
+/// What a function that takes a size was given: nothing, `false` for no limit, or bytes. Raises for anything else.
+///
+/// # Safety
+/// `state` is running a C function.
+unsafe fn size_argument(state: *mut lua_State) -> Option<Option<usize>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match lua_type(state, 1) {
+            LUA_TNONE | LUA_TNIL => None,
+            LUA_TBOOLEAN if lua_toboolean(state, 1) == 0 => Some(None),
+            _ => {
+                let bytes = usize::try_from(luaL_checkinteger(state, 1));
+                if bytes.is_err() {
+                    luaL_argerror(state, 1, c"size must not be negative".as_ptr());
+                }
+                Some(Some(bytes.unwrap_or(0)))
+            }
+        }
+    }
+}
+
+/// Pushes a limit in bytes; nil for none.
+///
+/// # Safety
+/// There is a free slot.
+unsafe fn push_limit(state: *mut lua_State, limit: Option<u64>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match limit {
+            Some(bytes) => lua_pushinteger(state, lua_Integer::try_from(bytes).unwrap_or(lua_Integer::MAX)),
+            None => lua_pushnil(state),
+        }
+    }
+}
+
+/// `alloc.limit([bytes | false])`: sets or lifts the hard limit; returns the one before, nil for none.
+unsafe extern "C-unwind" fn limit(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe {
+        let new = size_argument(state);
+        let old = pool(state).and_then(|pool| pool.stats().limit_bytes);
+        if let (Some(new), Some(pool)) = (new, pool(state)) {
+            pool.set_limit_bytes(new.unwrap_or(usize::MAX));
+        }
+        push_limit(state, old);
+    }
+    1
+}
+
+/// `alloc.softlimit([bytes | false])`: sets or lifts the soft limit; returns the one before, nil for none.
+unsafe extern "C-unwind" fn soft_limit(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe {
+        let new = size_argument(state);
+        let old = pool(state).and_then(|pool| pool.stats().soft_limit_bytes);
+        if let (Some(new), Some(pool)) = (new, pool(state)) {
+            pool.set_soft_limit_bytes(new.unwrap_or(usize::MAX));
+        }
+        push_limit(state, old);
+    }
+    1
+}
+
+/// `alloc.trim([bytes])`: gives free memory back to the system until at most so many bytes of it are left, by default
+/// none. Returns how many bytes went.
+unsafe extern "C-unwind" fn trim(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe {
+        let keep = size_argument(state).flatten().unwrap_or(0);
+        let freed = pool(state).map_or(0, |pool| pool.trim(keep));
+        lua_pushinteger(state, freed as lua_Integer);
+    }
+    1
+}
+
+/// `alloc.reset()`: starts counting over.
+unsafe extern "C-unwind" fn reset(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe {
+        if let Some(pool) = pool(state) {
+            pool.reset_counts();
+        }
+    }
+    0
+}
+
+/// `alloc.stats()`: a table of figures in bytes and counts, and `classes`, a list with a table for each size class.
+unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe {
+        // The figures are taken before the tables that report them are made.
+        let figures = pool(state).map(|pool| (pool.stats(), pool.resident_bytes().unwrap_or(0)));
+        let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
+        lua_createtable(state, 0, 16);
+        set_integer(state, c"live", value(|stats| stats.live_bytes));
+        set_integer(state, c"used", value(|stats| stats.used_bytes));
+        set_integer(state, c"cached", value(|stats| stats.cached_bytes));
+        set_integer(state, c"peak", value(|stats| stats.peak_bytes));
+        set_integer(state, c"committed", value(|stats| stats.used_bytes + stats.cached_bytes));
+        set_integer(state, c"mapped", value(|stats| stats.mapped_bytes));
+        set_integer(state, c"resident", figures.as_ref().map_or(0, |&(_, resident)| resident));
+        set_integer(state, c"purged", value(|stats| stats.purged_bytes));
+        set_integer(state, c"refused", value(|stats| stats.limit_refusals));
+        set_integer(state, c"largeLive", value(|stats| stats.large_live_bytes));
+        set_integer(state, c"largeBlocks", value(|stats| stats.large_live_blocks));
+        set_integer(state, c"largeAllocations", value(|stats| stats.large_allocations));
+        set_integer(state, c"largeFrees", value(|stats| stats.large_frees));
+        let classes = figures.map_or([ClassStats::default(); CLASS_COUNT - 1], |(stats, _)| stats.classes);
+        lua_createtable(state, classes.len() as c_int, 0);
+        for (class, index) in classes.iter().zip(1..) {
+            lua_createtable(state, 0, 6);
+            set_integer(state, c"size", class.block_size as u64);
+            set_integer(state, c"allocations", class.allocations);
+            set_integer(state, c"frees", class.frees);
+            set_integer(state, c"live", class.live_blocks);
+            set_integer(state, c"free", class.free_blocks);
+            set_integer(state, c"chunks", class.chunks);
+            lua_rawseti(state, -2, index);
+        }
+        lua_setfield(state, -2, c"classes".as_ptr());
     }
     1
 }

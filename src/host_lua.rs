@@ -56,7 +56,17 @@ macro_rules! lua_functions {
     };
 }
 
+/// Type of an index beyond the arguments.
+pub const LUA_TNONE: c_int = -1;
+pub const LUA_TNIL: c_int = 0;
+pub const LUA_TBOOLEAN: c_int = 1;
+
 lua_functions! {
+    fn lua_type(state: *mut lua_State, index: c_int) -> c_int;
+    fn lua_toboolean(state: *mut lua_State, index: c_int) -> c_int;
+    fn lua_pushnil(state: *mut lua_State);
+    fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
+    fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     fn lua_getallocf(state: *mut lua_State, ud: *mut *mut c_void) -> lua_Alloc;
     fn lua_setallocf(state: *mut lua_State, alloc: lua_Alloc, ud: *mut c_void);
     fn lua_settop(state: *mut lua_State, index: c_int);

@@ -45,7 +45,10 @@ pub const LUA_MINSTACK: c_int = 20;
 /// One below the lowest index of a stack of LUAI_MAXSTACK (a million) slots, less a thousand.
 pub const LUA_REGISTRYINDEX: c_int = -1_000_000 - 1000;
 
+/// Type of an index beyond the arguments.
+pub const LUA_TNONE: c_int = -1;
 pub const LUA_TNIL: c_int = 0;
+pub const LUA_TBOOLEAN: c_int = 1;
 pub const LUA_TSTRING: c_int = 4;
 pub const LUA_TTABLE: c_int = 5;
 
@@ -140,6 +143,8 @@ unsafe extern "C-unwind" {
     pub fn luaL_traceback(state: *mut lua_State, of: *mut lua_State, message: *const c_char, level: c_int);
     pub fn luaL_checkstack(state: *mut lua_State, n: c_int, message: *const c_char);
     pub fn luaL_len(state: *mut lua_State, index: c_int) -> lua_Integer;
+    pub fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
+    pub fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     pub fn luaL_error(state: *mut lua_State, format: *const c_char, ...) -> c_int;
     pub fn luaL_requiref(state: *mut lua_State, name: *const c_char, open: lua_CFunction, global: c_int);
 }

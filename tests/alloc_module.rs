@@ -91,3 +91,138 @@ fn figures_of_a_class_agree_with_each_other() {
         print(alloc.getStat().cacheMem >= chunkMem, chunkMem > 0)";
     assert_eq!(run(POOL, script), "true\ttrue\n");
 }
+
+#[test]
+fn the_hard_limit_is_a_lua_error_that_a_script_survives() {
+    let script = "
+        print(alloc.limit(8 << 20))
+        local ok, message = pcall(function() local t = {} for i = 1, 1e7 do t[i] = {} end end)
+        print(ok, message, alloc.limit())
+        local t = {}
+        for i = 1, 1000 do t[i] = {} end
+        print(#t, alloc.stats().committed <= 8 << 20, alloc.stats().refused > 0, alloc.limit(false), alloc.limit())";
+    assert_eq!(run(POOL, script), "nil\nfalse\tnot enough memory\t8388608\n1000\ttrue\ttrue\t8388608\tnil\n");
+}
+
+#[test]
+fn a_limit_below_what_is_in_use_is_taken_and_nothing_is_lost() {
+    let script = "
+        local t = {}
+        for i = 1, 1e5 do t[i] = {i} end
+        alloc.limit(1 << 20)
+        print(pcall(string.rep, 'x', 1 << 20))
+        local sum = 0
+        for i = 1, #t do sum = sum + t[i][1] end
+        print(sum)";
+    assert_eq!(run(POOL, script), "false\tnot enough memory\n5000050000\n");
+}
+
+#[test]
+fn string_buffers_do_not_fail_while_garbage_can_be_collected() {
+    let script = "
+        alloc.limit(8 << 20)
+        collectgarbage('stop')
+        for i = 1, 200 do local text = ('x'):rep(500000):gsub('x', 'y') end
+        print(alloc.stats().refused > 0)";
+    assert_eq!(run(POOL, script), "true\n");
+}
+
+#[test]
+fn the_soft_limit_collects_before_memory_grows() {
+    let script = "
+        local keep = {}
+        for i = 1, 1e5 do keep[i] = {} end
+        collectgarbage()
+        collectgarbage('incremental', 1000, 100)
+        alloc.softlimit(20 << 20)
+        for i = 1, 1e6 do local t = {i} end
+        print(alloc.stats().peak < 24 << 20, alloc.softlimit())";
+    assert_eq!(run(POOL, script), "true\t20971520\n");
+}
+
+#[test]
+fn trim_gives_back_what_is_free() {
+    let script = "
+        local t = {}
+        for i = 1, 2e5 do t[i] = {i} end
+        t = nil
+        collectgarbage()
+        local before = alloc.stats().cached
+        local freed = alloc.trim()
+        local after = alloc.stats()
+        print(before > 8 << 20, freed > 8 << 20, after.cached, after.committed < 2 << 20)";
+    let output = Command::new(POOL).args(["--pool-purge=never", "-e", script]).output().expect("the program starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true\ttrue\t0\ttrue\n");
+}
+
+#[test]
+fn reset_starts_counting_over_and_keeps_what_is_live() {
+    let script = "
+        local t = {}
+        for i = 1, 1000 do t[i] = {} end
+        local function tables() for _, c in ipairs(alloc.stats().classes) do if c.size == 56 then return c end end end
+        local live = tables().live
+        alloc.reset()
+        local class = tables()
+        print(class.allocations < 200, class.live >= live, class.frees <= class.allocations)";
+    assert_eq!(run(POOL, script), "true\ttrue\ttrue\n");
+}
+
+#[test]
+fn the_identities_of_the_figures_hold() {
+    let script = "
+        local keep = {}
+        for i = 1, 30000 do keep[i] = ('x'):rep(i % 3000) end
+        local s = alloc.stats()
+        local live = s.largeLive
+        for _, class in ipairs(s.classes) do
+            assert(class.live == class.allocations - class.frees)
+            live = live + class.live * class.size
+        end
+        print(live == s.live, s.live <= s.used, s.used + s.cached == s.committed, s.committed <= s.peak,
+              s.resident <= s.mapped, s.largeBlocks == s.largeAllocations - s.largeFrees)";
+    assert_eq!(run(POOL, script), "true\ttrue\ttrue\ttrue\ttrue\ttrue\n");
+}
+
+#[test]
+fn wrong_arguments_get_lua_style_errors() {
+    for program in BOTH {
+        let script = "print(select(2, pcall(alloc.limit, 'x')), select(2, pcall(alloc.trim, -1)))";
+        let expected = "bad argument #1 to 'alloc.limit' (number expected, got string)\t\
+                        bad argument #1 to 'alloc.trim' (size must not be negative)\n";
+        assert_eq!(run(program, script), expected);
+    }
+}
+
+#[test]
+fn rubbish_in_options_and_variables_is_one_line_and_exit_code_1() {
+    for option in [
+        "--pool-limit=64X",
+        "--pool-limit=",
+        "--pool-limit=-1",
+        "--pool-limit=99999999999999999999G",
+        "--pool-soft-limit=x",
+        "--pool-purge=sometimes",
+        "--pool-stats=xml",
+    ] {
+        let output = Command::new(POOL).args([option, "-e", ""]).output().expect("the program starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{option}: {errors}");
+        assert!(errors.contains(option.split('=').next().unwrap_or(option)), "{errors}");
+    }
+    for variable in ["LUA_POOL_LIMIT", "LUA_POOL_SOFT_LIMIT", "LUA_POOL_PURGE", "LUA_POOL_STATS"] {
+        let output = Command::new(POOL).args(["-e", ""]).env(variable, "rubbish").output().expect("the program starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(&format!("{variable}=rubbish: expected ")), "{errors}");
+    }
+}
+
+#[test]
+fn statistics_are_printed_at_exit_even_by_os_exit() {
+    for script in ["", "os.exit(0)", "os.exit(0, true)"] {
+        let output = Command::new(POOL).args(["--pool-stats=json", "-e", script]).output().expect("the program starts");
+        let object: serde_json::Value = serde_json::from_slice(&output.stderr).expect("one JSON object");
+        assert!(object["live_bytes"].as_u64() > Some(0), "{object}");
+    }
+}

@@ -40,6 +40,22 @@ pub struct ClassState {
 }
 
 impl ClassState {
+    /// The next blocks, of `size` bytes, of the chunk being carved.
+    ///
+    /// # Safety
+    /// `carving` is a live chunk of this class with blocks left.
+    unsafe fn carve(&mut self, size: usize) -> *mut FreeBlock {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (list, count) = chunk::carve(self.carving, size);
+            if !(*self.carving).can_carve() {
+                self.carving = ptr::null_mut();
+            }
+            self.handed += u64::from(count);
+            list
+        }
+    }
+
     /// The parked blocks; null if there are none.
     fn take_parked(&mut self) -> *mut FreeBlock {
         let taken = self.parked;
@@ -263,7 +279,7 @@ impl RawPool {
                     }
                 }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
-                    return self.classes[class].take_parked();
+                    return self.last_resort(class);
                 };
                 let header = header_of(unit_start.as_ptr());
                 header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
@@ -272,14 +288,34 @@ impl RawPool {
                 state.carving = header;
                 state.chunks_acquired += 1;
             }
-            let state = &mut self.classes[class];
-            let (list, count) = chunk::carve(state.carving, size);
-            if !(*state.carving).can_carve() {
-                state.carving = ptr::null_mut();
-            }
-            state.handed += u64::from(count);
-            list
+            self.classes[class].carve(size)
         }
+    }
+
+    /// When there is no memory for another chunk: parked blocks, or those of any class with larger blocks. A script at
+    /// its limit can still make a short string as long as any block is free. Null when there is none.
+    ///
+    /// # Safety
+    /// None beyond `self`'s own invariants.
+    unsafe fn last_resort(&mut self, class: Class) -> *mut FreeBlock {
+        let parked = self.classes[class].take_parked();
+        if !parked.is_null() {
+            return parked;
+        }
+        let stride = if block_size(class).is_multiple_of(16) { 16 } else { 8 };
+        for other in (class + 1..CLASS_COUNT).filter(|&other| block_size(other).is_multiple_of(stride)) {
+            // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have its size.
+            unsafe {
+                if let Some(list) = self.take_freed(other) {
+                    return list;
+                }
+                let state = &mut self.classes[other];
+                if !state.carving.is_null() {
+                    return state.carve(block_size(other));
+                }
+            }
+        }
+        ptr::null_mut()
     }
 
     /// A class with blocks of up to twice the size that has taken none for long, but holds a chunk that is mostly
