@@ -188,9 +188,10 @@ int lua_pool_hand_over (lua_pool *pool);
 ** main thread of a state that is on no pool yet. The pool must outlive the
 ** state; with NULL, a pool with the default configuration is made, which
 ** lua_close(L) frees too. (LuaJIT's own allocator keeps some memory then.)
-** The library must be able to see the host's Lua: true when either Lua or
-** this library is linked as liblua*.so and lib*.a in that order of
-** preference; LUA_POOL_ERRSTATE otherwise.
+** The static library works with any Lua the host links; the shared one
+** must find it at run time: a liblua*.so, or a program that exports lua_*.
+** LUA_POOL_ERRSTATE if it does not, if 'L' is a coroutine, or if the state
+** is on a pool already.
 */
 int lua_pool_attach (struct lua_State *L, lua_pool *pool);
 

@@ -96,7 +96,7 @@ fn new_pool() -> *mut c_void {
             report_at_exit();
         }
         if pools.try_reserve(1).is_ok() {
-            pools.push((pool.addr(), thread_mark()));
+            pools.push((pool.expose_provenance(), thread_mark()));
         }
     }
     pool

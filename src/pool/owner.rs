@@ -18,7 +18,7 @@ pub enum NotLive {
 
 impl RawPool {
     /// Whether `address` lies in a chunk or a large block of this pool. Takes time proportional to the number of
-    /// segments and large blocks; [`UnitTable`] is for those who ask often.
+    /// segments and large blocks; `UnitTable` is for those who ask often.
     pub fn owns(&self, address: *const u8) -> bool {
         let mut owned = false;
         self.for_each_owned(|start, units| {
