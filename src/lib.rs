@@ -1,6 +1,12 @@
 //! A pool allocator for Lua 5.4 states.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn)]
 
+#[cfg(not(any(test, feature = "fault-injection")))]
+mod faults;
+#[cfg(any(test, feature = "fault-injection"))]
+pub mod faults;
+#[cfg(all(test, feature = "programs"))]
+mod faults_test;
 mod lua_alloc;
 pub mod os;
 pub mod pool;
