@@ -1,6 +1,10 @@
 //! A pool allocator for Lua 5.4 states.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn)]
 
+// The unit tests share files with tests outside of the crate, which know it by its name.
+#[cfg(test)]
+extern crate self as lua_pool_allocator;
+
 #[cfg(not(any(test, feature = "fault-injection")))]
 mod faults;
 #[cfg(any(test, feature = "fault-injection"))]
