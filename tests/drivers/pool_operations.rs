@@ -6,9 +6,9 @@ use lua_pool_allocator::pool::size_class::block_size;
 use super::model::{Model, OldSize, Request};
 
 /// The whole pool is checked after so many requests, and at the end.
-const CHECK_EVERY: usize = 24;
+const CHECK_EVERY: usize = 40;
 /// No more bytes than this are asked for in all, so that a run stays short.
-const BYTES_MAX: usize = 24 << 20;
+const BYTES_MAX: usize = 8 << 20;
 
 /// Runs the requests that `data` stands for, four bytes each; then everything is freed.
 pub fn run(data: &[u8]) {
@@ -44,7 +44,7 @@ fn request([code, a, b, c]: [u8; 4]) -> Request {
         // Bursts of one size fill and empty chunks.
         9 | 10 => {
             let size = size(a % 24, b, 0);
-            Request::AllocateMany { tag: usize::from(code & 1) * 5, size, count: usize::from(c) * 8 + 1 }
+            Request::AllocateMany { tag: usize::from(code & 1) * 5, size, count: usize::from(c) + 1 }
         }
         11..=15 => Request::Resize { pick: usize::from(a), size: size(b, c, a), osize },
         16..=25 => Request::Free { pick, osize },
@@ -68,7 +68,7 @@ fn size(kind: u8, a: u8, b: u8) -> usize {
         25 | 26 => near(usize::from(a % 36 + 1) * CHUNK_SIZE - 4096),
         27 => near(usize::from(a % 36 + 1) * CHUNK_SIZE),
         28 => any * 64 + 1,
-        29 => (usize::from(a % 20) << 20) + usize::from(b),
+        29 => (usize::from(a % 7) << 20) + usize::from(b),
         30 => usize::MAX - any,
         _ => isize::MAX as usize - any,
     }
