@@ -68,7 +68,7 @@ fn size(kind: u8, a: u8, b: u8) -> usize {
         25 | 26 => near(usize::from(a % 36 + 1) * CHUNK_SIZE - 4096),
         27 => near(usize::from(a % 36 + 1) * CHUNK_SIZE),
         28 => any * 64 + 1,
-        29 => (usize::from(a % 7) << 20) + usize::from(b),
+        29 => (usize::from(a % 7) << 20) + usize::from(b) + 1,
         30 => usize::MAX - any,
         _ => isize::MAX as usize - any,
     }
