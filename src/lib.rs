@@ -51,7 +51,7 @@
 //! let stats = pool.stats();           // derived when asked for: counting costs the fast path nothing
 //! assert!(stats.live_bytes <= stats.used_bytes && stats.used_bytes <= stats.mapped_bytes);
 //! for class in stats.classes.iter().filter(|class| class.allocations > 0) {
-//!     println!("{} bytes: {} made, {} live", class.block_size, class.allocations, class.live_blocks());
+//!     println!("{} bytes: {} made, {} live", class.block_size, class.allocations, class.live_blocks);
 //! }
 //!
 //! pool.trim(0);                       // give back now what is free
@@ -71,13 +71,22 @@
 //!   `lua54_compare`. A library user wants `default-features = false`.
 //! - `lua-fixes` (default): the programs' Lua gets fixes for known bugs of 5.4.4.
 //! - `mlua`: the module `mlua`.
-//! - `checker`: the whole-pool checker runs after every event of the slow path; for tests.
 #![warn(missing_docs, unsafe_op_in_unsafe_fn)]
 // The packages in capi/ compile these sources too, and would run the same unit tests again.
 #![cfg(not(all(test, any(linked_lua, preload))))]
 
+// The unit tests share files with tests outside of the crate, which know it by its name.
+#[cfg(test)]
+extern crate self as lua_pool_allocator;
+
 pub mod alloc_module;
 pub mod capi;
+#[cfg(not(any(test, feature = "fault-injection")))]
+mod faults;
+#[cfg(any(test, feature = "fault-injection"))]
+pub mod faults;
+#[cfg(all(test, feature = "programs"))]
+mod faults_test;
 mod lua_alloc;
 #[cfg(feature = "mlua")]
 pub mod mlua;

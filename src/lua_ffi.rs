@@ -62,8 +62,8 @@ pub const LUA_MASKCOUNT: c_int = 1 << 3;
 /// Sizes of the number types, as luaL_checkversion compares them.
 pub const LUAL_NUMSIZES: usize = size_of::<lua_Integer>() * 16 + size_of::<lua_Number>();
 
-// The unit tests are a program too, and need a Lua of their own.
-#[cfg_attr(test, link(name = "lua54", kind = "static", modifiers = "+whole-archive"))]
+// The unit tests are a program too, and need a Lua of their own: the one that has the pool's fast path inside.
+#[cfg_attr(test, link(name = "lua54_pool", kind = "static", modifiers = "+whole-archive"))]
 unsafe extern "C" {
     pub fn lua_newstate(alloc: lua_Alloc, ud: *mut c_void) -> *mut lua_State;
     pub fn luaL_newstate() -> *mut lua_State;

@@ -12,6 +12,8 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+use core::ptr::NonNull;
+
 #[cfg(unix)]
 use unix as system;
 #[cfg(windows)]
@@ -21,4 +23,34 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{map_aligned, purge, remap_aligned, resident_bytes, restore, unmap};
+pub(crate) use system::{purge, resident_bytes, unmap};
+
+use crate::faults;
+
+/// As the system's `map_aligned`.
+pub(crate) fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
+    if faults::call_fails() { None } else { system::map_aligned(length, alignment) }
+}
+
+/// As the system's `restore`.
+///
+/// # Safety
+/// The same.
+pub(crate) unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
+    // SAFETY: the caller's promise.
+    !faults::call_fails() && unsafe { system::restore(start, length) }
+}
+
+/// As the system's `remap_aligned`.
+///
+/// # Safety
+/// The same.
+pub(crate) unsafe fn remap_aligned(
+    start: NonNull<u8>,
+    old: usize,
+    new: usize,
+    alignment: usize,
+) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    if faults::call_fails() { None } else { unsafe { system::remap_aligned(start, old, new, alignment) } }
+}

@@ -10,6 +10,7 @@ use super::chunk::{ChunkKind, unit_base};
 use super::layout::{CHUNK_SIZE, ChunkHeader, HEADER_SIZE, header_of};
 use super::raw::RawPool;
 use super::segment::{FIRST_UNIT_START, RUN_UNITS_MAX};
+use crate::faults;
 
 /// Offset of the block in a mapping of its own. It must not depend on the address: remapping moves whole pages.
 const DIRECT_START: usize = FIRST_UNIT_START;
@@ -27,7 +28,7 @@ impl RawPool {
     #[cold]
     #[inline(never)]
     pub fn allocate_large(&mut self, size: usize) -> *mut u8 {
-        if size > LARGE_MAX {
+        if size > LARGE_MAX || faults::request_fails() {
             return ptr::null_mut();
         }
         // Sized for the worst place of the header, for the place is known only with the address.
@@ -128,6 +129,9 @@ impl RawPool {
         // SAFETY: the caller's promise.
         unsafe {
             let old_size = (*header).large_bytes;
+            if new_size > old_size && faults::request_fails() {
+                return ptr::null_mut();
+            }
             if let Some(same_or_moved) = self.resize_in_place(header, block, new_size) {
                 self.large.live_bytes = self.large.live_bytes - old_size + new_size;
                 self.checkpoint();

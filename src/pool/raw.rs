@@ -7,6 +7,7 @@ use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
 use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::segment::{PurgeMode, Segments};
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
+use crate::faults;
 
 /// The books of one size class.
 ///
@@ -211,6 +212,9 @@ impl RawPool {
     #[inline(never)]
     pub fn refill(&mut self, class: Class) -> *mut u8 {
         debug_assert!(self.lists.free[class].is_null());
+        if faults::request_fails() {
+            return ptr::null_mut();
+        }
         // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have this size.
         let list = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
         if list.is_null() {
@@ -219,8 +223,22 @@ impl RawPool {
         // SAFETY: `list` is a list of free blocks of this class.
         self.lists.free[class] = unsafe { (*list).next };
         self.segments.count_work();
+        if faults::every_request() {
+            self.take_back_list(class);
+        }
         self.checkpoint();
         list.cast()
+    }
+
+    /// Frees what is on the allocation list of `class`, so that the next request takes the slow path again.
+    fn take_back_list(&mut self, class: Class) {
+        while let Some(block) = NonNull::new(self.lists.free[class]) {
+            // SAFETY: the list holds free blocks of this pool; each is taken off it, and then nobody has it.
+            unsafe {
+                self.lists.free[class] = block.as_ref().next;
+                self.free(block.as_ptr().cast());
+            }
+        }
     }
 
     /// The list of the queue's newest chunk.
@@ -406,7 +424,7 @@ impl RawPool {
             let class = self.bootstrap.class_at(self.base(), block.cast());
             let state = &mut self.classes[class];
             state.returned += 1;
-            if state.bootstrap_frees < BUSY_FREES {
+            if state.bootstrap_frees < BUSY_FREES && !faults::every_request() {
                 state.bootstrap_frees += 1;
                 state.handed += 1;
                 (*block).next = self.lists.free[class];

@@ -1,0 +1,227 @@
+//! The same script on both programs, with garbage collected at random points: both must print the same, byte by byte,
+//! and end the same way.
+#![cfg(all(feature = "programs", unix))]
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "drivers/generator.rs"]
+mod generator;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use generator::{Seeded, program};
+use support::{PROGRAMS, official_suite, scratch, tail, without_lua_settings};
+
+/// How a run ended and what it printed, with the addresses of objects left out.
+#[derive(PartialEq, Eq)]
+struct Outcome {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+/// How often garbage is collected: on average every so many instructions over two.
+#[derive(Clone, Copy)]
+struct Stress {
+    seed: u64,
+    period: u32,
+}
+
+fn run(program: &str, folder: &Path, stress: Option<Stress>, arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(program);
+    // Messages begin with the program's name.
+    command.arg0("lua").current_dir(folder).stdin(Stdio::null());
+    without_lua_settings(&mut command);
+    if let Some(Stress { seed, period }) = stress {
+        command.args(["-e", &format!("SEED, PERIOD = {seed}, {period}")]);
+        // An argument of -e must not begin with a dash, as a comment does.
+        command.args(["-e", concat!("\n", include_str!("differential/stress.lua"))]);
+    }
+    let output = command.args(arguments).output().expect("the program starts");
+    Outcome {
+        status: output.status,
+        stdout: without_addresses(&String::from_utf8_lossy(&output.stdout)),
+        stderr: without_addresses(&String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// `table: 0x55d0c0de` becomes `table: 0x`.
+fn without_addresses(text: &str) -> String {
+    let mut parts = text.split(": 0x");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(": 0x");
+        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    plain
+}
+
+/// Runs a script on both programs; both do the same, which is returned.
+fn same_on_both(folder: &Path, stress: Option<Stress>, arguments: &[&str]) -> Outcome {
+    let [plain, pool] = PROGRAMS.map(|(_, program)| run(program, folder, stress, arguments));
+    let seed = stress.map_or(0, |stress| stress.seed);
+    assert!(
+        plain == pool,
+        "{arguments:?} with seed {seed}:\nlua54: {}\n{}\n{}\nlua54_pool: {}\n{}\n{}",
+        plain.status,
+        tail(&plain.stdout, 10),
+        tail(&plain.stderr, 10),
+        pool.status,
+        tail(&pool.stdout, 10),
+        tail(&pool.stderr, 10)
+    );
+    pool
+}
+
+/// As [`same_on_both`], and the script ends well and prints something.
+fn well_on_both(folder: &Path, stress: Option<Stress>, arguments: &[&str]) {
+    let outcome = same_on_both(folder, stress, arguments);
+    assert!(outcome.status.success(), "{arguments:?}: {}\n{}", outcome.status, tail(&outcome.stderr, 10));
+    assert!(!outcome.stdout.is_empty(), "{arguments:?} printed nothing");
+}
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The scripts that use all of the library, with their prelude.
+fn library_scripts() -> Vec<(String, PathBuf)> {
+    let mut scripts: Vec<_> = fs::read_dir(package().join("tests/scripts"))
+        .expect("the scripts")
+        .map(|entry| entry.expect("a script").path())
+        .filter(|path| path.file_stem().is_some_and(|name| name != "prelude"))
+        .map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), path))
+        .collect();
+    scripts.sort();
+    scripts
+}
+
+#[test]
+fn scripts_of_the_whole_library() {
+    let prelude = package().join("tests/scripts/prelude.lua");
+    let prelude = format!("dofile {:?}", prelude.display().to_string());
+    for (name, path) in library_scripts() {
+        let path = path.to_str().expect("a path in Unicode");
+        well_on_both(scratch(), None, &["-e", &prelude, path]);
+        // This one counts what its own hook sees.
+        if name != "reflection" {
+            let period = if name == "large" { 50_000 } else { 100 };
+            for seed in 1..=3 {
+                well_on_both(scratch(), Some(Stress { seed, period }), &["-e", &prelude, path]);
+            }
+        }
+    }
+}
+
+/// The benchmarks with a small amount of work, and the instructions between two collections.
+const BENCHMARKS: [(&str, &str, u32); 18] = [
+    ("binary_trees", "8", 2000),
+    ("closures", "5", 2000),
+    ("coroutines", "3000", 4000),
+    ("fragmenting", "1", 200_000),
+    ("game_loop", "5", 20_000),
+    ("graph", "500", 20_000),
+    ("growing_tables", "1", 100_000),
+    ("json", "2", 20_000),
+    ("lru_cache", "5000", 20_000),
+    ("mix", "3", 20_000),
+    ("numeric_loops", "40", 5000),
+    ("recursion", "18", 2000),
+    ("small_strings", "500", 2000),
+    ("string_building", "10", 5000),
+    ("string_scanning", "1", 500_000),
+    ("vector", "1", 2_000_000),
+    ("vectors_metatables", "5", 20_000),
+    ("burst", "4", 200_000),
+];
+
+#[test]
+fn benchmarks() {
+    for (name, work, period) in BENCHMARKS {
+        let script = package().join("benchmark").join(name).with_extension("lua");
+        let script = script.to_str().expect("a path in Unicode");
+        well_on_both(scratch(), None, &[script, work]);
+        well_on_both(scratch(), Some(Stress { seed: 1, period }), &[script, work]);
+    }
+}
+
+/// Files of the official suite that run by themselves and print no times.
+const SUITE: [&str; 17] = [
+    "api",
+    "bitwise",
+    "calls",
+    "closure",
+    "constructs",
+    "coroutine",
+    "errors",
+    "events",
+    "goto",
+    "literals",
+    "locals",
+    "nextvar",
+    "pm",
+    "strings",
+    "tpack",
+    "utf8",
+    "vararg",
+];
+
+/// Without this some of them choose what to test at random.
+const SUITE_SETTING: &str = "_port = true; _soft = true; math.randomseed(42)";
+
+#[test]
+fn files_of_the_official_suite() {
+    let folder = official_suite::scratch_copy();
+    for name in SUITE {
+        let script = format!("{name}.lua");
+        well_on_both(folder.path(), None, &["-e", SUITE_SETTING, &script]);
+    }
+}
+
+#[test]
+fn files_of_the_official_suite_while_garbage_is_collected() {
+    let folder = official_suite::scratch_copy();
+    for name in SUITE {
+        let script = format!("{name}.lua");
+        let stress = Some(Stress { seed: 7, period: 20_000 });
+        // Some of them do not pass under a hook; they must fail in the same way.
+        same_on_both(folder.path(), stress, &["-e", SUITE_SETTING, &script]);
+    }
+}
+
+/// Runs generated programs, several in one go: starting a program costs more than most of them.
+fn generated(seeds: std::ops::Range<u64>, stressed: bool) {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let names: Vec<String> = seeds
+        .map(|seed| {
+            let name = format!("seed{seed}.lua");
+            let text = program(&mut Seeded::new(seed), 25);
+            fs::write(folder.path().join(&name), text).expect("a file for the program");
+            name
+        })
+        .collect();
+    fs::write(folder.path().join("all.lua"), "for i = 1, #arg do print(arg[i]); print(pcall(dofile, arg[i])) end")
+        .expect("a file");
+    for (seed, names) in (1..).zip(names.chunks(25)) {
+        let stress = stressed.then_some(Stress { seed, period: 150 });
+        let arguments: Vec<&str> = std::iter::once("all.lua").chain(names.iter().map(String::as_str)).collect();
+        well_on_both(folder.path(), stress, &arguments);
+    }
+}
+
+#[test]
+fn generated_programs() {
+    generated(0..300, false);
+    generated(0..150, true);
+}
+
+#[test]
+#[ignore = "takes minutes; .ci/run runs it"]
+fn many_generated_programs() {
+    generated(1000..6000, false);
+    generated(1000..6000, true);
+}
