@@ -4,8 +4,8 @@ use core::ffi::c_void;
 use core::ptr::NonNull;
 use std::fmt;
 
+use super::purge::PurgeMode;
 use super::raw::RawPool;
-use super::segment::PurgeMode;
 use super::stats::PoolStats;
 use super::verify::Violation;
 

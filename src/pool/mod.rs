@@ -5,21 +5,25 @@
 //!
 //! - [`layout`]: what the inlined C fast path shares with this code,
 //! - [`size_class`]: which block size serves which request,
-//! - `segment`: units of 64 KiB from the system and back,
+//! - `segment`: units of 64 KiB from the system and back; `purge`: when they go back; `direct`: mappings of their own,
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
 //! - `owner`: whose block an address is,
+//! - `control`: limits, purges, checks on demand,
 //! - `raw`: the slow path behind allocate, free and reallocate,
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
 
 mod bootstrap;
 mod chunk;
+mod control;
+mod direct;
 mod handle;
 mod large;
 pub mod layout;
 mod owner;
+mod purge;
 mod raw;
 mod segment;
 pub mod size_class;
@@ -31,6 +35,6 @@ mod model_test;
 
 pub use handle::{Pool, PoolBuilder, PoolError};
 pub(crate) use owner::{NotLive, UnitTable};
+pub use purge::PurgeMode;
 pub use raw::RawPool;
-pub use segment::PurgeMode;
 pub use verify::Violation;

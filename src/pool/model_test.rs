@@ -9,7 +9,8 @@ use super::layout::{CHUNK_SIZE, CLASS_COUNT, SMALL_MAX};
 use super::size_class::block_size;
 use model::{Model, OldSize, Request};
 
-// Fuzzing, which is outside of the crate, uses it too.
+// Fuzzing, which is outside of the crate, uses it too, and more of it.
+#[allow(dead_code, reason = "the fuzzer uses the rest")]
 #[path = "../../tests/drivers/model.rs"]
 mod model;
 

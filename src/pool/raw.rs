@@ -4,8 +4,8 @@ use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
-use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
-use super::segment::{PurgeMode, Segments};
+use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
 use crate::faults;
 
@@ -109,8 +109,8 @@ pub struct RawPool {
     pub(super) bootstrap: Bootstrap,
     pub(super) large: LargeBooks,
     /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
-    check_interval: u32,
-    check_countdown: u32,
+    pub(super) check_interval: u32,
+    pub(super) check_countdown: u32,
     /// The pool ends with its only state: whoever closes the state drops the pool right afterwards.
     pub ends_with_state: bool,
     /// Chunks acquired by all classes, ever.
@@ -502,74 +502,6 @@ impl RawPool {
             }
             ptr::null_mut()
         }
-    }
-
-    /// Sets the hard limit in bytes of used and cached memory; `usize::MAX` is none. Takes effect at the next
-    /// request for more; what is in use stays.
-    pub fn set_limit_bytes(&mut self, limit: usize) {
-        self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE };
-    }
-
-    /// Sets the soft limit in bytes of memory in use, above which a full collection is asked for; `usize::MAX` is none.
-    pub fn set_soft_limit_bytes(&mut self, limit: usize) {
-        self.segments.set_soft_limit_units(if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE });
-    }
-
-    /// Whether a full collection is asked for, because memory in use is above the soft limit.
-    pub fn collection_wanted(&self) -> bool {
-        self.segments.collection_wanted
-    }
-
-    /// Starts counting over: allocations, frees, purges, refusals, and the peak. What is live stays counted as live.
-    pub fn reset_counts(&mut self) {
-        let stats = self.total_stats();
-        self.counted_before = CountsBefore {
-            classes: stats.classes.map(|class| (class.allocations, class.frees)),
-            large: (stats.large_allocations, stats.large_frees),
-            purged_bytes: stats.purged_bytes,
-            limit_refusals: stats.limit_refusals,
-        };
-        self.segments.reset_peak();
-    }
-
-    /// Runs the checker after `interval` events of the slow path for every unit in use; 0 turns it off.
-    pub fn set_check_interval(&mut self, interval: u32) {
-        self.check_interval = interval;
-        self.check_countdown = interval;
-    }
-
-    /// Sets when free memory goes back to the system.
-    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
-        self.segments.set_purge_mode(mode);
-    }
-
-    /// Gives chunks with no used block, which their classes keep for the next burst, back to the segments.
-    fn release_empty_chunks(&mut self) {
-        for class in 1..CLASS_COUNT {
-            let mut header = self.classes[class].queue.head;
-            while !header.is_null() {
-                // SAFETY: the queue holds live headers; the next one is read before this one may go.
-                unsafe {
-                    let next = (*header).next;
-                    if (*header).used_count() == 0 {
-                        self.release_chunk(header);
-                    }
-                    header = next;
-                }
-            }
-        }
-    }
-
-    /// Gives free memory back to the system until at most `keep_bytes` of it are left. Returns the bytes given back.
-    pub fn trim(&mut self, keep_bytes: usize) -> usize {
-        self.release_empty_chunks();
-        self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE
-    }
-
-    /// To be called after a full collection of the state's: the moment at which most memory is known to be free.
-    pub fn full_collection_ended(&mut self) {
-        self.release_empty_chunks();
-        self.segments.full_collection_ended();
     }
 
     /// Counts one event of the slow path, and runs the checker when its turn has come.

@@ -1,0 +1,152 @@
+//! When free units go back to the system: by windows of allocation work, after full collections, and on demand.
+
+use core::ptr::NonNull;
+
+use super::layout::CHUNK_SIZE;
+use super::segment::{FIRST_UNIT_START, Segment, Segments};
+use crate::os;
+
+/// When free units go back to the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PurgeMode {
+    /// After they were not needed for a while, and after a full collection.
+    #[default]
+    Auto = 0,
+    /// Only when trimmed, or when the limit demands it.
+    Never = 1,
+    /// At once.
+    Now = 2,
+}
+
+/// Steps of allocation work between two looks at how many free units nobody needed: so many, and so many more for
+/// every unit in use. A collector's cycle makes about as much garbage as there is memory in use, which is at most 16
+/// steps a unit.
+const PURGE_WINDOW_MIN: usize = 1024;
+const PURGE_WINDOW_PER_UNIT: usize = 16;
+
+/// Units given back at the end of one window, at most: 4 MiB.
+const PURGE_UNITS_MAX: usize = 64;
+
+/// Free units that stay after a full collection in any case: 256 KiB.
+const KEEP_UNITS_MIN: usize = 4;
+
+impl Segments {
+    /// Sets when free units go back to the system.
+    pub fn set_purge_mode(&mut self, mode: PurgeMode) {
+        self.purge_mode = mode;
+        if mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// Counts a step of allocation work: one refill of an allocation list, or one large block. At the end of a window,
+    /// half of the free units that nobody needed in all of it go back, but not many at once: a steady program soon
+    /// makes no system call at all, a burst is forgotten step by step, and no frame pays for all of it.
+    pub fn count_work(&mut self) {
+        if self.window_left > 0 {
+            self.window_left -= 1;
+            return;
+        }
+        let unneeded = self.window_low.div_ceil(2).min(PURGE_UNITS_MAX);
+        if unneeded > 0 && self.purge_mode == PurgeMode::Auto {
+            self.purge(self.dirty_units - unneeded);
+        }
+        self.window_left = PURGE_WINDOW_MIN + PURGE_WINDOW_PER_UNIT * self.used_units;
+        self.window_low = self.dirty_units;
+    }
+
+    /// Notes that a unit went free: nothing to do but in [`PurgeMode::Now`].
+    pub(super) fn note_release(&mut self) {
+        if self.purge_mode == PurgeMode::Now {
+            self.purge(0);
+        }
+    }
+
+    /// After a full collection of Lua's: what is free now will not be needed soon, except by a program that collects
+    /// after each of its rounds and needs as much again. So as much stays as the last two rounds both needed.
+    pub fn full_collection_ended(&mut self) {
+        self.collection_wanted = false;
+        self.soft_trigger_units = self.soft_limit_units.max(self.used_units.saturating_add(self.used_units / 8));
+        let swing = self.peak_since_full - self.used_units.min(self.peak_since_full);
+        let keep = KEEP_UNITS_MIN.max(self.used_units / 32).max(swing.min(self.last_swing));
+        self.last_swing = swing;
+        self.peak_since_full = self.used_units;
+        if self.purge_mode == PurgeMode::Auto && self.dirty_units > keep {
+            self.purge(keep);
+        }
+        self.window_low = self.dirty_units;
+    }
+
+    /// Gives free units back to the system until at most `keep` of them are in physical memory. Segments with no
+    /// unit in use are unmapped whole. Returns how many units went.
+    pub fn purge(&mut self, keep: usize) -> usize {
+        let before = self.dirty_units;
+        self.unmap_spares(keep);
+        let mut segment = self.room;
+        while !segment.is_null() && self.dirty_units > keep {
+            // SAFETY: the room list holds live descriptors; the next one is read before this one may be unmapped.
+            unsafe {
+                let next = (*segment).room_next;
+                let units = (*segment).units as usize;
+                let excess = self.dirty_units - keep;
+                let dirty = (*segment).dirty.count_ones() as usize;
+                if (*segment).free == Segment::all_units(units) && dirty <= excess {
+                    self.dirty_units -= dirty;
+                    self.unmap_segment(segment);
+                } else {
+                    self.purge_segment(segment, excess);
+                }
+                segment = next;
+            }
+        }
+        let purged = before - self.dirty_units;
+        self.purged_units += purged as u64;
+        purged
+    }
+
+    /// # Safety
+    /// `segment` is in the room list and has no unit in use.
+    unsafe fn unmap_segment(&mut self, segment: *mut Segment) {
+        // SAFETY: the caller's promise; neighbours in the list are live descriptors.
+        unsafe {
+            self.leave_room(segment);
+            let (next, prev) = ((*segment).next, (*segment).prev);
+            if prev.is_null() {
+                self.all = next
+            } else {
+                (*prev).next = next
+            }
+            if !next.is_null() {
+                (*next).prev = prev;
+            }
+            let units = (*segment).units as usize;
+            self.mapped_units -= units;
+            self.map_changes += 1;
+            os::unmap(NonNull::new_unchecked(Segment::base(segment)), units * CHUNK_SIZE);
+        }
+    }
+
+    /// Purges up to `most` dirty units of one segment, runs of them at a time.
+    ///
+    /// # Safety
+    /// `segment` is a live descriptor of this pool.
+    unsafe fn purge_segment(&mut self, segment: *mut Segment, most: usize) {
+        let mut left = most;
+        // SAFETY: the caller's promise. Dirty units are free, so nobody needs what is in them; of unit 0 the first
+        // page stays, for it has the descriptor.
+        unsafe {
+            while (*segment).dirty != 0 && left > 0 {
+                let first = (*segment).dirty.trailing_zeros() as usize;
+                let run = ((*segment).dirty >> first).trailing_ones() as usize;
+                let count = run.min(left);
+                let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
+                let start = Segment::base(segment).add(first * CHUNK_SIZE + kept);
+                os::purge(NonNull::new_unchecked(start), count * CHUNK_SIZE - kept);
+                (*segment).dirty &= !(Segment::all_units(count) << first);
+                self.dirty_units -= count;
+                left -= count;
+            }
+        }
+    }
+}
