@@ -78,6 +78,8 @@ typedef struct lua_pool_config {
   size_t size;              /* set by lua_pool_config_init */
   size_t limit_bytes;       /* no more memory than this; at least 65536; 0:
                                no limit. Rounded down to 64 KiB */
+  size_t soft_limit_bytes;  /* above this much, ask for a full collection
+                               (see lua_pool_collection_wanted); 0: never */
   unsigned purge_mode;      /* when free memory goes back to the system: one
                                of LUA_POOL_PURGE_* */
   unsigned ends_with_state;  /* 1: the pool serves one state and is closed
@@ -108,6 +110,7 @@ typedef struct lua_pool_statistics {
   uint64_t mapped_bytes;    /* of address space */
   uint64_t purged_bytes;    /* given back to the system so far */
   uint64_t limit_bytes;     /* the limit; 0: none */
+  uint64_t soft_limit_bytes;  /* the soft limit; 0: none */
   uint64_t limit_refusals;  /* requests that the limit refused so far */
 } lua_pool_statistics;
 
@@ -155,6 +158,22 @@ int lua_pool_stats (const lua_pool *pool, lua_pool_statistics *stats,
 ** taken: nothing is lost, and requests for more fail until there is less.
 */
 int lua_pool_set_limit (lua_pool *pool, size_t limit_bytes);
+
+/*
+** Sets the soft limit in bytes; 0: none. Nothing is refused above it, but
+** lua_pool_collection_wanted says 1 until a full collection was reported
+** by lua_pool_full_collection_ended. A Lua built with our patches does all
+** of this itself; other hosts do it at a safe point of their own:
+**
+**     if (lua_pool_collection_wanted(pool)) {
+**       lua_gc(L, LUA_GCCOLLECT, 0);
+**       lua_pool_full_collection_ended(pool);
+**     }
+**
+** The latter two are unchecked: 'pool' is a live pool.
+*/
+int lua_pool_set_soft_limit (lua_pool *pool, size_t limit_bytes);
+int lua_pool_collection_wanted (void *pool);
 
 /* Sets when free memory goes back to the system: a LUA_POOL_PURGE_*. */
 int lua_pool_set_purge_mode (lua_pool *pool, unsigned mode);

@@ -42,6 +42,7 @@
 //!
 //! let mut pool = Pool::builder()
 //!     .limit_bytes(64 << 20)          // Lua raises "not enough memory" beyond 64 MiB, and lives on
+//!     .soft_limit_bytes(48 << 20)     // a collection is asked for before that
 //!     .purge_mode(PurgeMode::Auto)    // free memory goes back after it was not needed for a while
 //!     .build()?;
 //! # let block = pool.allocate(100);

@@ -24,6 +24,7 @@ struct Settings {
     active: bool,
     stats: bool,
     limit_bytes: usize,
+    soft_limit_bytes: usize,
     purge_mode: PurgeMode,
     check: bool,
 }
@@ -38,6 +39,7 @@ fn settings() -> &'static Settings {
             active: preloaded && !switch("LUA_POOL_DISABLE"),
             stats: false,
             limit_bytes: 0,
+            soft_limit_bytes: 0,
             purge_mode: PurgeMode::Auto,
             check: false,
         };
@@ -45,6 +47,7 @@ fn settings() -> &'static Settings {
             settings.stats = switch("LUA_POOL_STATS");
             settings.check = switch("LUA_POOL_CHECK");
             settings.limit_bytes = value("LUA_POOL_LIMIT", SIZE_FORM, parse_bytes).unwrap_or(0);
+            settings.soft_limit_bytes = value("LUA_POOL_SOFT_LIMIT", SIZE_FORM, parse_bytes).unwrap_or(0);
             settings.purge_mode = value("LUA_POOL_PURGE", PURGE_FORM, parse_purge_mode).unwrap_or_default();
         }
         settings
@@ -81,6 +84,7 @@ fn new_pool() -> *mut c_void {
     let config = lua_pool_config {
         size: size_of::<lua_pool_config>(),
         limit_bytes: settings.limit_bytes,
+        soft_limit_bytes: settings.soft_limit_bytes,
         purge_mode: settings.purge_mode as c_uint,
         ends_with_state: 1,
         check_interval: if settings.check { CHECK_INTERVAL } else { 0 },

@@ -26,6 +26,7 @@ pub(crate) use checked::wrong_thread;
 pub use error::{ErrorCode, lua_pool_error_function, lua_pool_error_text};
 
 use crate::pool::RawPool;
+use crate::settings::LIMIT_BYTES_MIN;
 use crate::{Pool, PurgeMode};
 use error::report;
 use handles::Handle;
@@ -38,6 +39,8 @@ pub struct lua_pool_config {
     pub size: usize,
     /// Hard limit in bytes; 0 is none.
     pub limit_bytes: usize,
+    /// Soft limit in bytes; 0 is none.
+    pub soft_limit_bytes: usize,
     /// A [`PurgeMode`].
     pub purge_mode: c_uint,
     /// As [`PoolBuilder::ends_with_state`](crate::PoolBuilder::ends_with_state): 0 or 1.
@@ -74,12 +77,11 @@ pub struct lua_pool_statistics {
     pub purged_bytes: u64,
     /// The hard limit, or 0.
     pub limit_bytes: u64,
+    /// The soft limit, or 0.
+    pub soft_limit_bytes: u64,
     /// Requests that the limit refused so far.
     pub limit_refusals: u64,
 }
-
-/// The smallest limit that lets a Lua state start with its standard libraries: below, the mistake is in the number.
-const LIMIT_BYTES_MIN: usize = 64 * 1024;
 
 /// The version of the library, as "MAJOR.MINOR.PATCH".
 #[unsafe(no_mangle)]
@@ -112,6 +114,9 @@ pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_
     if config.limit_bytes != 0 {
         builder = builder.limit_bytes(config.limit_bytes);
     }
+    if config.soft_limit_bytes != 0 {
+        builder = builder.soft_limit_bytes(config.soft_limit_bytes);
+    }
     let Ok(pool) = builder.build() else {
         return fail("lua_pool_new: not enough memory for a pool");
     };
@@ -130,6 +135,7 @@ unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, 
     let mut config = lua_pool_config {
         size: size_of::<lua_pool_config>(),
         limit_bytes: 0,
+        soft_limit_bytes: 0,
         purge_mode: 0,
         ends_with_state: 0,
         check_interval: 0,
@@ -168,10 +174,18 @@ unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, 
     if let Some(message) = wrong {
         return Err((message, config));
     }
-    if config.limit_bytes != 0 && config.limit_bytes < LIMIT_BYTES_MIN {
+    if !is_limit(config.limit_bytes) {
         return Err(("lua_pool_new: config->limit_bytes is in bytes, 0 for none, and at least 65536", config));
     }
+    if !is_limit(config.soft_limit_bytes) {
+        return Err(("lua_pool_new: config->soft_limit_bytes is in bytes, 0 for none, and at least 65536", config));
+    }
     Ok(config)
+}
+
+/// Whether a limit is none (0) or one that makes sense.
+fn is_limit(bytes: usize) -> bool {
+    bytes == 0 || bytes >= LIMIT_BYTES_MIN
 }
 
 fn purge_mode(number: c_uint) -> Option<PurgeMode> {
@@ -227,6 +241,7 @@ pub(crate) fn statistics(raw: &RawPool) -> lua_pool_statistics {
         mapped_bytes: stats.mapped_bytes,
         purged_bytes: stats.purged_bytes,
         limit_bytes: stats.limit_bytes.unwrap_or(0),
+        soft_limit_bytes: stats.soft_limit_bytes.unwrap_or(0),
         limit_refusals: stats.limit_refusals,
     }
 }
@@ -237,14 +252,25 @@ pub(crate) fn statistics(raw: &RawPool) -> lua_pool_statistics {
 /// No other thread uses the pool meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_set_limit(pool: *mut c_void, limit_bytes: usize) -> c_int {
-    with_pool("lua_pool_set_limit", pool, |raw, handle| {
-        if limit_bytes != 0 && limit_bytes < LIMIT_BYTES_MIN {
-            return handle.report(
-                ErrorCode::Argument,
-                "lua_pool_set_limit: the limit is in bytes, 0 for none, and at least 65536",
-            );
+    set_limit("lua_pool_set_limit", pool, limit_bytes, RawPool::set_limit_bytes)
+}
+
+/// Sets the soft limit in bytes; 0 lifts it.
+///
+/// # Safety
+/// No other thread uses the pool meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_set_soft_limit(pool: *mut c_void, limit_bytes: usize) -> c_int {
+    set_limit("lua_pool_set_soft_limit", pool, limit_bytes, RawPool::set_soft_limit_bytes)
+}
+
+fn set_limit(function: &str, pool: *mut c_void, bytes: usize, set: fn(&mut RawPool, usize)) -> c_int {
+    with_pool(function, pool, |raw, handle| {
+        if !is_limit(bytes) {
+            let message = format!("{function}: the limit is in bytes, 0 for none, and at least {LIMIT_BYTES_MIN}");
+            return handle.report(ErrorCode::Argument, &message);
         }
-        raw.set_limit_bytes(if limit_bytes == 0 { usize::MAX } else { limit_bytes });
+        set(raw, if bytes == 0 { usize::MAX } else { bytes });
         ErrorCode::Ok as c_int
     })
 }

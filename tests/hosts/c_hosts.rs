@@ -140,7 +140,7 @@ fn wrong_configurations_are_refused_with_a_reason() {
         callback: 2 lua_pool_new: config->flags must be 0\n\
         flags 1: no\n";
     assert!(out.starts_with(expected), "{out}");
-    assert!(out.ends_with("\n2 2\nclose: 0\n"), "{out}");
+    assert!(out.ends_with("\n2 2 2\nclose: 0\n"), "{out}");
 }
 
 #[test]

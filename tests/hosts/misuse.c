@@ -68,7 +68,8 @@ int main (int argc, char **argv) {
     config.purge_mode = 0;
     config.flags = 1;
     show("flags 1", lua_pool_new(&config) != NULL);
-    printf("%d %d\n", lua_pool_set_limit(pool, 1), lua_pool_set_purge_mode(pool, 3));
+    printf("%d %d %d\n", lua_pool_set_limit(pool, 1), lua_pool_set_soft_limit(pool, 1),
+           lua_pool_set_purge_mode(pool, 3));
   }
   else if (strcmp(what, "foreign") == 0) {
     lua_pool *other = new_pool();
