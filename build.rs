@@ -51,6 +51,11 @@ mod lua {
             }
         }
 
+        let target_bits = env::var("CARGO_CFG_TARGET_POINTER_WIDTH").unwrap_or_default();
+        if target_bits.parse() != Ok(usize::BITS) {
+            // The layout that the C side gets is computed on this machine.
+            return Err(format!("cannot build for {target_bits} bits on a machine of {} bits", usize::BITS));
+        }
         let out_dir = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; run this through cargo")?);
         let sources = verified_sources(&find_lua_sources(&out_dir)?)?;
         let patches = read_patches(Path::new("vendor"))?;

@@ -87,7 +87,7 @@ fn variables_that_make_no_sense_are_reported_and_ignored() {
     let (out, err) = Plain::on(&Lua::Shared).run("", SCRIPT, &settings);
     assert!(out.starts_with("10000\n") && served(&err) > 10_000, "{out}{err}");
     for line in [
-        "lua_pool: LUA_POOL_LIMIT=lots has no effect: it should be a number of bytes like 65536, 64K, 16M or 2G",
+        "lua_pool: LUA_POOL_LIMIT=lots has no effect: it should be a number of bytes like 65536, 64K, 16M or 2G, at least 64K",
         "lua_pool: LUA_POOL_PURGE=often has no effect: it should be auto, never or now",
         "lua_pool: LUA_POOL_CHECK=yes has no effect: it should be 0 or 1",
     ] {
