@@ -241,7 +241,7 @@ const SCRIPTS: [(&str, &str); 18] = {
 };
 
 #[test]
-#[ignore = "takes minutes; .ci/run runs it"]
+#[ignore = "takes minutes"]
 fn all_requests_in_both_modes_of_the_collector() {
     let (mut runs, mut faults) = (0, 0);
     for generational in [false, true] {
@@ -372,7 +372,7 @@ fn shrinks_fail_too_through_lua_alloc() {
 }
 
 #[test]
-#[ignore = "takes minutes; .ci/run runs it"]
+#[ignore = "takes minutes"]
 fn all_requests_fail_through_lua_alloc() {
     fail_between(true, 1);
     fail_between(false, 1);

@@ -220,7 +220,7 @@ fn generated_programs() {
 }
 
 #[test]
-#[ignore = "takes minutes; .ci/run runs it"]
+#[ignore = "takes minutes"]
 fn many_generated_programs() {
     generated(1000..6000, false);
     generated(1000..6000, true);

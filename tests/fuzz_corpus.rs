@@ -109,13 +109,13 @@ fn generated_programs_give_everything_back() {
 }
 
 #[test]
-#[ignore = "takes a minute; .ci/run runs it"]
+#[ignore = "takes a minute"]
 fn pool_operations_near_the_corpus_agree_with_the_model() {
     mutations("pool_operations", drivers::pool_operations::run, Duration::from_secs(30), 1);
 }
 
 #[test]
-#[ignore = "takes a minute; .ci/run runs it"]
+#[ignore = "takes a minute"]
 fn lua_sources_near_the_corpus_give_everything_back() {
     mutations("lua_source", drivers::lua_source::run, Duration::from_secs(30), 2);
 }

@@ -152,7 +152,7 @@ fn some_seconds_of_mixed_load_stay_flat() {
 }
 
 #[test]
-#[ignore = "takes as long as LUA_POOL_SOAK_SECONDS says, a minute for each mode by default; .ci/run runs it"]
+#[ignore = "takes as long as LUA_POOL_SOAK_SECONDS says, a minute for each mode by default"]
 fn a_long_mixed_load_stays_flat() {
     let seconds = std::env::var("LUA_POOL_SOAK_SECONDS").map_or(120, |value| value.parse().expect("seconds"));
     for generational in [false, true] {
