@@ -155,7 +155,9 @@ fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let mut cargo = cargo("package");
-        cargo.args(["--offline", "--no-verify", "--allow-dirty"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo
+            .args(["--package", "lua_pool_allocator", "--offline", "--no-verify", "--allow-dirty"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.assert().success();
         let name = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), ".crate");
         target().join("package").join(name)
