@@ -240,7 +240,8 @@ impl Program<'_> {
             2 => self.put("setmetatable({1, 2}, V)"),
             3 => {
                 let mode = self.pick(&["k", "v", "kv"]);
-                write!(self.text, "setmetatable({{{{}}, {{}}}}, {{__mode = '{mode}'}})").expect("writing to a string");
+                // What is in it lives on: when something else would go depends on more than the program.
+                write!(self.text, "setmetatable({{V, print}}, {{__mode = '{mode}'}})").expect("writing to a string");
             }
             _ => {
                 self.put("setmetatable({}, {__index = ");
@@ -392,11 +393,12 @@ impl Program<'_> {
             }
             15 => {
                 self.variable('n');
-                self.put(" = ");
+                // Not a function, whose text would have its address.
+                self.put(" = tonumber((");
                 self.variable('f');
                 self.put("(");
                 self.number();
-                self.put(") or 0");
+                self.put("))) or 0");
             }
             16 => {
                 self.put("try(function(...) ");
