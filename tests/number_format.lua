@@ -47,6 +47,9 @@ local function edges()
     check(x)
   end
   for exponent = -324, 308 do check_neighbours(tonumber("1e" .. exponent)) end
+  for exponent = -15, 15 do
+    for distance = -40, 40 do check(tonumber("1e" .. exponent) * (1 + distance * 2.5e-15)) end
+  end
   for exponent = -1074, 1023 do check_neighbours(2.0 ^ exponent) end
   for digits = 1, 16 do
     for _, text in ipairs { "9", "5", "4", "1" } do
