@@ -293,6 +293,8 @@ mod lua {
             .include(folder)
             .std("gnu99")
             .opt_level(2)
+            // cc keeps frame pointers wherever the profile keeps line tables; the interpreter has use for the register.
+            .force_frame_pointer(false)
             .warnings(false)
             .cargo_warnings(true)
             .flag_if_supported("-fno-stack-protector")
