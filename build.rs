@@ -295,6 +295,10 @@ mod lua {
             .opt_level(2)
             // cc keeps frame pointers wherever the profile keeps line tables; the interpreter has use for the register.
             .force_frame_pointer(false)
+            // Code for a program, not for a library: calls among Lua's own functions need no table that a library
+            // loaded earlier could have changed, and can be inlined (-6 % on the suite, in both programs).
+            .pic(false)
+            .flag_if_supported("-fPIE")
             .warnings(false)
             .cargo_warnings(true)
             .flag_if_supported("-fno-stack-protector")
