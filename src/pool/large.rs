@@ -4,12 +4,12 @@
 //! is already there; larger ones are mappings of their own, which the system can grow by moving pages. Both have a
 //! chunk header where every block's header is found, with a countdown of 1: freeing one always takes the slow path.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use super::chunk::{ChunkKind, unit_base};
 use super::layout::{CHUNK_SIZE, ChunkHeader, HEADER_SIZE, header_of};
 use super::raw::RawPool;
-use super::segment::{FIRST_UNIT_START, RUN_UNITS_MAX};
+use super::segment::{FIRST_UNIT_START, RUN_UNITS_MAX, Segments};
 use crate::faults;
 
 /// Offset of the block in a mapping of its own. It must not depend on the address: remapping moves whole pages.
@@ -28,13 +28,22 @@ impl RawPool {
     #[cold]
     #[inline(never)]
     pub fn allocate_large(&mut self, size: usize) -> *mut u8 {
+        self.allocate_large_at(size, Segments::acquire)
+    }
+
+    /// As [`RawPool::allocate_large`]; `acquire` chooses the place of a block in a segment.
+    fn allocate_large_at(
+        &mut self,
+        size: usize,
+        acquire: fn(&mut Segments, usize) -> Option<(NonNull<u8>, usize)>,
+    ) -> *mut u8 {
         if size > LARGE_MAX || faults::request_fails() {
             return ptr::null_mut();
         }
         // Sized for the worst place of the header, for the place is known only with the address.
         let run_units = units_for(FIRST_UNIT_START, size);
         let (base, units, unit, kind) = if run_units <= RUN_UNITS_MAX {
-            match self.segments.acquire(run_units) {
+            match acquire(&mut self.segments, run_units) {
                 Some((base, unit)) => (base.as_ptr(), run_units, unit, ChunkKind::Run),
                 None => return ptr::null_mut(),
             }
@@ -137,7 +146,9 @@ impl RawPool {
                 self.checkpoint();
                 return same_or_moved;
             }
-            let new = self.allocate_large(new_size);
+            // What has outgrown its place grows on, as a rule.
+            let acquire = if new_size > old_size { Segments::acquire_with_room } else { Segments::acquire };
+            let new = self.allocate_large_at(new_size, acquire);
             if !new.is_null() {
                 ptr::copy_nonoverlapping(block, new, old_size.min(new_size));
                 self.free(block);

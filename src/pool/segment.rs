@@ -22,6 +22,9 @@ pub const RUN_UNITS_MAX: usize = 32;
 /// Unit 0 of a segment starts its blocks here, behind the page with the header and the segment's descriptor.
 pub const FIRST_UNIT_START: usize = 4096;
 
+/// A block that has grown out of its place gets one with room for this many times its new size.
+const ROOM_TO_GROW: usize = 4;
+
 /// How many segments a search for a run, or for units still in physical memory, looks at.
 const SEARCH_MAX: usize = 32;
 
@@ -236,6 +239,25 @@ impl Segments {
                 }
             }
         };
+        self.take(segment, first, count)
+    }
+
+    /// As [`Segments::acquire`], for a block that has been growing: where the units behind it are free as well, so
+    /// that it can go on growing in place.
+    pub fn acquire_with_room(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
+        let roomy = (count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX);
+        if self.find(roomy, false).is_none() && self.within_limit(count) {
+            // Address space costs nothing; where there is none left, any place will do.
+            let _ = self.map_segment(roomy);
+        }
+        match self.find(roomy, false) {
+            Some((segment, first)) if self.within_limit(count) => self.take(segment, first, count),
+            _ => self.acquire(count),
+        }
+    }
+
+    /// Marks the units that a search has found as used.
+    fn take(&mut self, segment: *mut Segment, first: usize, count: usize) -> Option<(NonNull<u8>, usize)> {
         let bits = Segment::all_units(count) << first;
         // SAFETY: `find` returned a live descriptor with all of `bits` free.
         unsafe {
