@@ -63,8 +63,12 @@ typedef void *lua_pool_Link;
 #endif
 
 /* largest size that may be inlined for a state with allocator 'f' */
+#if defined(LUA_POOL_NO_INLINE)
+#define lua_pool_inline_max(f)  ((void)(f), (size_t)0)
+#else
 #define lua_pool_inline_max(f) \
   ((f) == &lua_pool_alloc ? (size_t)LUA_POOL_SMALL_MAX : 0)
+#endif
 
 #define lua_pool_field(base, offset, type) \
   (*(type *)((char *)(base) + (offset)))

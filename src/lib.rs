@@ -89,6 +89,7 @@ pub mod faults;
 #[cfg(all(test, feature = "programs"))]
 mod faults_test;
 mod lua_alloc;
+mod memory_tools;
 #[cfg(feature = "mlua")]
 pub mod mlua;
 pub mod os;

@@ -34,6 +34,11 @@ pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize
     if crate::capi::wrong_thread(ud) {
         return ptr::null_mut();
     }
+    #[cfg(feature = "memory-tools")]
+    if !ud.is_null() {
+        // SAFETY: the caller's promise. What may want 16 bytes is not told apart here.
+        return unsafe { crate::memory_tools::request(pool, ptr.cast(), nsize).cast() };
+    }
     // SAFETY: the caller's promise; nothing below panics.
     unsafe {
         if ptr.is_null() {

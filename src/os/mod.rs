@@ -23,13 +23,23 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{purge, resident_bytes, unmap};
+pub(crate) use system::{purge, resident_bytes};
 
-use crate::faults;
+use crate::{faults, memory_tools};
 
 /// As the system's `map_aligned`.
 pub(crate) fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
     if faults::call_fails() { None } else { system::map_aligned(length, alignment) }
+}
+
+/// As the system's `unmap`.
+///
+/// # Safety
+/// The same.
+pub(crate) unsafe fn unmap(start: NonNull<u8>, length: usize) {
+    memory_tools::allow(start.as_ptr(), length);
+    // SAFETY: the caller's promise.
+    unsafe { system::unmap(start, length) }
 }
 
 /// As the system's `restore`.

@@ -46,6 +46,8 @@ fn requests() -> impl Strategy<Value = Request> {
         1 => (1usize..200).prop_map(|count| Request::FreeNewest { count }),
         1 => (0usize..4096).prop_map(|kilobytes| Request::Trim { kilobytes }),
         1 => Just(Request::FullCollection),
+        1 => (1usize..600, 1usize..300).prop_map(|(size, count)| Request::AllocateMany { tag: 5, size, count }),
+        1 => (2usize..20).prop_map(|step| Request::FreeEvery { step }),
         1 => prop_oneof![Just(None), (0usize..8).prop_map(Some)].prop_map(|megabytes| Request::Limit { megabytes }),
     ]
 }

@@ -7,7 +7,7 @@ use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
 use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::faults;
+use crate::{faults, memory_tools};
 
 /// The books of one size class.
 ///
@@ -131,6 +131,7 @@ impl RawPool {
             let mut header = ChunkHeader::new_small(base, 0, 0, pool.cast());
             header.kind = ChunkKind::Bootstrap as u8;
             header_of(base).write(header);
+            memory_tools::pool_created(pool);
             NonNull::new(pool)
         }
     }
@@ -144,6 +145,7 @@ impl RawPool {
         // lies in one of them.
         unsafe {
             let pool = pool.as_ptr();
+            memory_tools::pool_destroyed(pool);
             let mut header = (*pool).large.head;
             while !header.is_null() {
                 let next = (*header).next;
