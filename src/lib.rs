@@ -112,5 +112,5 @@ pub mod pool_program;
 #[cfg(feature = "programs")]
 pub mod report;
 
-pub use lua_alloc::lua_pool_alloc;
+pub use lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};
