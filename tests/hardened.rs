@@ -195,6 +195,7 @@ fn limits_hold_and_are_survived() {
         collectgarbage()
         local ok = pcall(string.rep, 'x', 1 << 24)
         assert(not ok)
+        assert(alloc.stats().hardened)
         print(alloc.stats().peak <= 8 << 20, #('x'):rep(1 << 20))";
     assert_eq!(lives(&["--pool-limit=8M"], script), "true\t1048576\n");
 }

@@ -16,15 +16,18 @@ use support::{c_compiler, scratch, without_lua_settings};
 const SIZES: [usize; 8] = [1, 24, 40, 64, 1000, 5120, 70_000, 3_000_000];
 const MISTAKES: [&str; 3] = ["write_beyond", "read_beyond", "read_freed"];
 
-/// lua54_pool with the feature, built once in a folder of its own.
+/// lua54_pool with the feature, built once, in the folder where the tests of the build have their dependencies.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let target = scratch().join("memory-tools");
+        let target = scratch().join("build-promises");
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--bin", "lua54_pool", "--features", "memory-tools", "--target-dir"]);
+        cargo.args(["build", "--bin", "lua54_pool", "--features", "memory-tools", "--target-dir"]);
         c_compiler::run(cargo.arg(&target).current_dir(env!("CARGO_MANIFEST_DIR")));
-        target.join("release/lua54_pool")
+        // The next build in this folder replaces it.
+        let program = scratch().join("lua54_pool-memory-tools");
+        fs::copy(target.join("debug/lua54_pool"), &program).expect("a copy of the program");
+        program
     })
 }
 

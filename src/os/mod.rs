@@ -23,7 +23,7 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{on_access_fault, page_bytes, protect, purge, resident_bytes};
+pub(crate) use system::{on_access_fault, page_bytes, purge, resident_bytes};
 
 use crate::{faults, memory_tools};
 
@@ -40,6 +40,17 @@ pub(crate) unsafe fn unmap(start: NonNull<u8>, length: usize) {
     memory_tools::allow(start.as_ptr(), length);
     // SAFETY: the caller's promise.
     unsafe { system::unmap(start, length) }
+}
+
+/// As the system's `protect`.
+///
+/// # Safety
+/// The same.
+pub(crate) unsafe fn protect(start: *mut u8, length: usize, accessible: bool) -> bool {
+    // What was forbidden can be allowed again: nothing has to be found for it.
+    let fails = !accessible && faults::call_fails();
+    // SAFETY: the caller's promise.
+    !fails && unsafe { system::protect(start, length, accessible) }
 }
 
 /// As the system's `restore`.
