@@ -307,11 +307,13 @@ unsafe fn take(pool: *mut RawPool, class: usize) -> *mut FreeBlock {
             die(misuse);
         }
         if fresh_list {
-            // What the pool has put on its list is taken over.
-            (*pool).lists.free[class] = ptr::null_mut();
-            (*hardened).seal_fresh(link);
+            // What the pool has put on its list is taken over; there may be less on it than there was.
+            let rest = core::mem::replace(&mut (*pool).lists.free[class], ptr::null_mut());
+            (*hardened).seal_fresh(rest);
+            (*hardened).lists[class] = rest;
+        } else {
+            (*hardened).lists[class] = link;
         }
-        (*hardened).lists[class] = link;
         block
     }
 }
@@ -370,11 +372,20 @@ pub unsafe fn free_sealed(pool: *mut RawPool, block: *mut FreeBlock) -> bool {
     unsafe {
         let header = header_of(block.cast());
         let in_bootstrap = (*header).kind == ChunkKind::Bootstrap as u8;
+        // The checker may run while the link is another than the sealed one.
+        let user = block.addr() + BEFORE;
+        let was_freed = (*(*pool).hardened).known(block) == Known::Freed;
+        if was_freed {
+            (*(*pool).hardened).table.set_small(user, 0);
+        }
         let place = &raw mut (*block.cast::<SealedLink>()).seal;
         place.write((*(*pool).hardened).seal(block, (*header).free));
         (*pool).free(block.cast());
         if in_bootstrap {
             place.write((*(*pool).hardened).seal(block, (*block).next));
+        }
+        if was_freed {
+            (*(*pool).hardened).table.set_freed(user);
         }
         in_bootstrap
     }

@@ -152,7 +152,7 @@ impl Table {
         true
     }
 
-    /// Notes a live small block. There must be room for it.
+    /// Notes a live small block, or with size 0 that there is none. There must be room for it.
     pub fn set_small(&mut self, address: usize, size: usize) {
         self.set_size(address, size as u16);
     }
