@@ -317,6 +317,9 @@ mod lua {
             "windows" => build.define("LUA_USE_WINDOWS", None),
             _ => build.define("LUA_USE_LINUX", None),
         };
+        if cfg!(feature = "memory-tools") {
+            build.define("LUA_POOL_NO_INLINE", None);
+        }
         if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
             build.define("LUA_USE_APICHECK", None);
         }

@@ -70,6 +70,14 @@ typedef void (*lua_pool_error_function) (void *ud, int code,
 #define LUA_POOL_PURGE_NOW    2u  /* at once */
 
 /*
+** Flag: a pool that watches for misuse. A double free, a free of what is
+** not a block of the pool, a wrong size, and writes outside of live blocks
+** end the process with a line on standard error that names the misuse.
+** Such a pool needs lua_pool_alloc_hardened: see lua_pool_function.
+*/
+#define LUA_POOL_HARDENED  1u
+
+/*
 ** What a pool is made with. Call lua_pool_config_init first, then set what
 ** should not be the default. Zero is the default of everything. Later
 ** versions may add fields at the end; 'size' keeps old hosts working.
@@ -88,7 +96,7 @@ typedef struct lua_pool_config {
   unsigned check_interval;  /* run the checker after so many events of the
                                slow path per 64 KiB in use, and abort if the
                                pool is corrupt; 0: never. Slow */
-  unsigned flags;           /* must be 0 */
+  unsigned flags;           /* 0, or LUA_POOL_HARDENED */
   lua_pool_error_function on_error;  /* NULL: print on standard error */
   void *error_ud;           /* passed to 'on_error' */
 } lua_pool_config;
@@ -137,7 +145,18 @@ int lua_pool_close (lua_pool *pool);
 void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
 
 /*
-** The same, except that it checks everything it is told: NULL and closed
+** The lua_Alloc function for hardened pools. 'lua_pool_function' returns
+** the one that a pool needs: lua_newstate(lua_pool_function(pool), pool).
+** Unchecked: 'pool' is NULL or a live pool.
+*/
+typedef void *(*lua_pool_alloc_function) (void *ud, void *ptr, size_t osize,
+                                          size_t nsize);
+void *lua_pool_alloc_hardened (void *ud, void *ptr, size_t osize,
+                               size_t nsize);
+lua_pool_alloc_function lua_pool_function (const lua_pool *pool);
+
+/*
+** As lua_pool_alloc, except that it checks everything it is told: NULL and closed
 ** pools, a second thread, and blocks that are foreign, freed already or
 ** not the start of a block are errors, and nothing happens to the pool.
 ** Slow; for finding mistakes.

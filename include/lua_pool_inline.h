@@ -32,6 +32,10 @@
 /* the lua_Alloc function of every pool; 'ud' is the pool */
 extern void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
 
+/* the same for hardened pools; nothing of theirs is inlined */
+extern void *lua_pool_alloc_hardened (void *ud, void *ptr, size_t osize,
+                                      size_t nsize);
+
 /* fills the list of a class and takes a block from it; NULL: no memory */
 extern void *lua_pool_refill (void *pool, size_t class);
 
@@ -63,8 +67,16 @@ typedef void *lua_pool_Link;
 #endif
 
 /* largest size that may be inlined for a state with allocator 'f' */
+#if defined(LUA_POOL_NO_INLINE)
+#define lua_pool_inline_max(f)  ((void)(f), (size_t)0)
+#else
 #define lua_pool_inline_max(f) \
   ((f) == &lua_pool_alloc ? (size_t)LUA_POOL_SMALL_MAX : 0)
+#endif
+
+/* whether 'ud' is a pool, hardened or not, for a state with allocator 'f' */
+#define lua_pool_serves(f) \
+  ((f) == &lua_pool_alloc || (f) == &lua_pool_alloc_hardened)
 
 #define lua_pool_field(base, offset, type) \
   (*(type *)((char *)(base) + (offset)))

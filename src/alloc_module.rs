@@ -4,9 +4,9 @@ use std::ffi::{CStr, c_int};
 
 use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushcclosure,
-    lua_pushinteger, lua_pushnil, lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type, luaL_argerror,
-    luaL_checkinteger,
+    LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushboolean,
+    lua_pushcclosure, lua_pushinteger, lua_pushnil, lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type,
+    luaL_argerror, luaL_checkinteger,
 };
 use crate::pool::RawPool;
 use crate::pool::layout::{CHUNK_SIZE, CLASS_COUNT};
@@ -184,6 +184,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
     unsafe {
         // The figures are taken before the tables that report them are made.
         let figures = pool(state).map(|pool| (pool.stats(), pool.resident_bytes().unwrap_or(0)));
+        let hardened = pool(state).is_some_and(|pool| pool.is_hardened());
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
         lua_createtable(state, 0, 16);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
@@ -199,6 +200,8 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         set_integer(state, c"largeBlocks", value(|stats| stats.large_live_blocks));
         set_integer(state, c"largeAllocations", value(|stats| stats.large_allocations));
         set_integer(state, c"largeFrees", value(|stats| stats.large_frees));
+        lua_pushboolean(state, c_int::from(hardened));
+        lua_setfield(state, -2, c"hardened".as_ptr());
         let classes = figures.map_or([ClassStats::default(); CLASS_COUNT - 1], |(stats, _)| stats.classes);
         lua_createtable(state, classes.len() as c_int, 0);
         for (class, index) in classes.iter().zip(1..) {

@@ -36,11 +36,19 @@ struct Adversity {
     /// Opening the standard libraries counts too.
     from_the_start: bool,
     generational: bool,
+    hardened: bool,
 }
 
 impl Adversity {
     const fn none() -> Adversity {
-        Adversity { requests: NONE, calls: NONE, limit: None, from_the_start: false, generational: false }
+        Adversity {
+            requests: NONE,
+            calls: NONE,
+            limit: None,
+            from_the_start: false,
+            generational: false,
+            hardened: false,
+        }
     }
 }
 
@@ -62,9 +70,10 @@ fn source(script: &str) -> String {
 /// Runs `source` in a state on a pool of its own, and sees to it that nothing is lost, whatever happens.
 fn run(source: &str, adversity: &Adversity) -> Ending {
     faults::start();
-    let mut pool = Pool::builder().check_interval(CHECK_INTERVAL).build().expect("a pool");
+    let builder = Pool::builder().check_interval(CHECK_INTERVAL).hardened(adversity.hardened);
+    let mut pool = builder.build().expect("a pool");
     let before = faults::counts();
-    let (status, message) = run_with(lua_pool_alloc, pool.as_ud(), source, adversity, || {
+    let (status, message) = run_with(pool.alloc_function(), pool.as_ud(), source, adversity, || {
         let now = if adversity.from_the_start { before } else { faults::counts() };
         let shift = |range: &Range<u64>, by: u64| range.start.saturating_add(by)..range.end.saturating_add(by);
         if !adversity.requests.is_empty() {
@@ -221,6 +230,15 @@ mod a_part_of_the_requests {
     }
 
     #[test]
+    fn in_a_hardened_pool() {
+        let base = Adversity { hardened: true, ..Adversity::none() };
+        for name in ["strings", "tables", "coroutines", "large"] {
+            let (_, script) = SCRIPTS.into_iter().find(|(known, _)| *known == name).expect("a script");
+            fail_each_request(script, &base, |total| (total as usize / 25).max(1));
+        }
+    }
+
+    #[test]
     fn opening_the_libraries() {
         let base = Adversity { from_the_start: true, ..Adversity::none() };
         fail_each_request("", &base, |_| 3);
@@ -263,10 +281,13 @@ fn all_requests_in_both_modes_of_the_collector() {
 #[test]
 fn system_calls_that_fail_are_survived() {
     let (mut runs, mut failed) = (0, 0);
-    for (name, script) in SCRIPTS {
+    let hardened = SCRIPTS.into_iter().filter(|(name, _)| ["large", "strings"].contains(name));
+    for ((name, script), hardened) in
+        SCRIPTS.map(|named| (named, false)).into_iter().chain(hardened.map(|it| (it, true)))
+    {
         let source = source(script);
         let from_the_start = true;
-        let base = Adversity { from_the_start, ..Adversity::none() };
+        let base = Adversity { from_the_start, hardened, ..Adversity::none() };
         let calls = run(&source, &base).counts.calls;
         let step = if name == "large" { (calls as usize / 10).max(1) } else { 1 };
         for first in (0..calls).step_by(step) {
@@ -289,10 +310,13 @@ fn limits_are_survived() {
     for (_, script) in SCRIPTS {
         let source = source(script);
         for units in [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128] {
-            let adversity = Adversity { limit: Some(units << 16), generational: units % 8 == 0, ..Adversity::none() };
-            let ending = run(&source, &adversity);
-            expect_well_or_out_of_memory(&ending, &adversity);
-            refused += u64::from(ending.status != LUA_OK);
+            for hardened in [false, true] {
+                let limit = Some(units << 16);
+                let adversity = Adversity { limit, generational: units % 8 == 0, hardened, ..Adversity::none() };
+                let ending = run(&source, &adversity);
+                expect_well_or_out_of_memory(&ending, &adversity);
+                refused += u64::from(ending.status != LUA_OK);
+            }
         }
     }
     assert!(refused > 0, "no limit was ever in the way");

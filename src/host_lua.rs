@@ -65,6 +65,7 @@ lua_functions! {
     fn lua_type(state: *mut lua_State, index: c_int) -> c_int;
     fn lua_toboolean(state: *mut lua_State, index: c_int) -> c_int;
     fn lua_pushnil(state: *mut lua_State);
+    fn lua_pushboolean(state: *mut lua_State, value: c_int);
     fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
     fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     fn lua_getallocf(state: *mut lua_State, ud: *mut *mut c_void) -> lua_Alloc;

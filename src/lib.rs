@@ -89,6 +89,7 @@ pub mod faults;
 #[cfg(all(test, feature = "programs"))]
 mod faults_test;
 mod lua_alloc;
+mod memory_tools;
 #[cfg(feature = "mlua")]
 pub mod mlua;
 pub mod os;
@@ -111,5 +112,5 @@ pub mod pool_program;
 #[cfg(feature = "programs")]
 pub mod report;
 
-pub use lua_alloc::lua_pool_alloc;
+pub use lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};

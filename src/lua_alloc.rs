@@ -3,8 +3,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use crate::pool::RawPool;
 use crate::pool::layout::ChunkHeader;
+use crate::pool::{RawPool, corrupt, hardened};
 
 /// Tags that Lua passes as `osize` of a new block whose contents are Lua's own and need 8-byte alignment: strings,
 /// tables, functions, threads, upvalues and prototypes. Anything else (userdata, arrays and buffers with tag 0, the
@@ -34,6 +34,11 @@ pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize
     if crate::capi::wrong_thread(ud) {
         return ptr::null_mut();
     }
+    #[cfg(feature = "memory-tools")]
+    if !ud.is_null() {
+        // SAFETY: the caller's promise. What may want 16 bytes is not told apart here.
+        return unsafe { crate::memory_tools::request(pool, ptr.cast(), nsize).cast() };
+    }
     // SAFETY: the caller's promise; nothing below panics.
     unsafe {
         if ptr.is_null() {
@@ -49,6 +54,37 @@ pub unsafe extern "C" fn lua_pool_alloc(ud: *mut c_void, ptr: *mut c_void, osize
             return ptr::null_mut();
         }
         (*pool).reallocate(ptr.cast(), nsize, true).cast()
+    }
+}
+
+/// As [`lua_pool_alloc`], for hardened pools: a block that is not a live one of this pool, a wrong `osize` other than 0,
+/// and writes outside of live blocks are named on standard error, and end the process.
+///
+/// # Safety
+/// `ud` is null or [`Pool::as_ud`](crate::Pool::as_ud) of a live hardened pool that no other thread uses meanwhile.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_alloc_hardened(
+    ud: *mut c_void,
+    ptr: *mut c_void,
+    osize: usize,
+    nsize: usize,
+) -> *mut c_void {
+    #[cfg(debug_assertions)]
+    if crate::capi::wrong_thread(ud) {
+        return ptr::null_mut();
+    }
+    if ud.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let pool = ud.cast::<RawPool>();
+        if !(*pool).is_hardened() {
+            return lua_pool_alloc(ud, ptr, osize, nsize);
+        }
+        // For a new block, `osize` is no size.
+        let told = if ptr.is_null() { 0 } else { osize };
+        hardened::request(pool, ptr.cast(), told, nsize).cast()
     }
 }
 
@@ -70,8 +106,15 @@ pub unsafe extern "C" fn lua_pool_refill(pool: *mut c_void, class: usize) -> *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
     let header = header.cast::<ChunkHeader>();
-    // SAFETY: the caller's promise; a live header names its pool.
-    unsafe { (*(*header).pool.cast::<RawPool>()).free_slow(header) }
+    // SAFETY: the caller's promise; a live header names its pool, and one that somebody wrote across most likely
+    // names none.
+    unsafe {
+        let pool = (*header).pool;
+        if !RawPool::may_be_at(pool) {
+            corrupt(header);
+        }
+        (*pool.cast::<RawPool>()).free_slow(header);
+    }
 }
 
 /// Called by the patched Lua core at the end of a full collection.
@@ -114,9 +157,12 @@ pub unsafe fn pool_of(state: *mut crate::lua_ffi::lua_State) -> *mut RawPool {
     // SAFETY: the caller's promise.
     let function = unsafe { crate::lua_ffi::lua_getallocf(state, &raw mut ud) };
     // Each function has one address per program: it is exported by name.
-    if [lua_pool_alloc as *const (), crate::capi::lua_pool_alloc_checked as *const ()]
-        .contains(&(function as *const ()))
-    {
+    let ours = [
+        lua_pool_alloc as *const (),
+        lua_pool_alloc_hardened as *const (),
+        crate::capi::lua_pool_alloc_checked as *const (),
+    ];
+    if ours.contains(&(function as *const ())) {
         return ud.cast();
     }
     // SAFETY: both are what the state says.

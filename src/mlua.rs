@@ -29,7 +29,7 @@ use std::ptr::NonNull;
 use ::mlua::{Lua, StdLib, ffi};
 
 use crate::capi::{ErrorCode, attach_owned};
-use crate::lua_alloc::{lua_pool_alloc, pool_of};
+use crate::lua_alloc::pool_of;
 use crate::pool::stats::PoolStats;
 use crate::{Pool, PoolError};
 
@@ -149,7 +149,7 @@ impl PoolLua {
     /// the state is gone then. Nor is the `PoolLua` used by two threads at a time.
     pub unsafe fn new(pool: Pool) -> Result<PoolLua, PoolError> {
         // SAFETY: the pool lives in the `PoolLua`, which outlives the state.
-        let state = unsafe { new_state(pool.as_ud()) };
+        let state = unsafe { new_state(&pool) };
         let state = NonNull::new(state).ok_or(PoolError::OutOfMemory)?;
         // SAFETY: a live state of this thread; the clone is dropped before the state is closed.
         let lua = unsafe { Lua::get_or_init_from_ptr(state.as_ptr()).clone() };
@@ -172,16 +172,16 @@ impl PoolLua {
 }
 
 /// # Safety
-/// `ud` is of a live pool.
-unsafe fn new_state(ud: *mut c_void) -> *mut ffi::lua_State {
+/// The pool outlives the state.
+unsafe fn new_state(pool: &Pool) -> *mut ffi::lua_State {
     // Declared here because mlua's declaration is that of its version: only Lua 5.5 has a seed. The others never see
     // it, for the caller of a C function removes the arguments.
     unsafe extern "C" {
         fn lua_newstate(alloc: ffi::lua_Alloc, ud: *mut c_void, seed: c_uint) -> *mut ffi::lua_State;
     }
-    let seed = RandomState::new().hash_one(ud.addr()) as c_uint;
+    let seed = RandomState::new().hash_one(pool.as_ud().addr()) as c_uint;
     // SAFETY: the caller's promise.
-    unsafe { lua_newstate(lua_pool_alloc, ud, seed) }
+    unsafe { lua_newstate(pool.alloc_function(), pool.as_ud(), seed) }
 }
 
 impl Deref for PoolLua {

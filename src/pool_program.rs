@@ -8,7 +8,6 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::interpreter::Program;
-use crate::lua_alloc::lua_pool_alloc;
 use crate::lua_ffi::{lua_State, lua_close, lua_newstate};
 use crate::os::c_runtime;
 use crate::pool::{Pool, PurgeMode};
@@ -23,6 +22,7 @@ pub struct PoolProgram {
     purge_mode: PurgeMode,
     stats: Option<Format>,
     check: bool,
+    hardened: bool,
 }
 
 /// The pool of this process, for what is done at exit. It is never dropped: the process ends with it, and `os.exit`
@@ -85,6 +85,7 @@ impl Program for PoolProgram {
         let purge = Arg::new("pool-purge").long("pool-purge").value_name("WHEN").require_equals(true);
         let stats = Arg::new("pool-stats").long("pool-stats").value_name("FORMAT").num_args(0..=1);
         let check = Arg::new("pool-check").long("pool-check").action(ArgAction::SetTrue);
+        let hardened = Arg::new("pool-hardened").long("pool-hardened").action(ArgAction::SetTrue);
         vec![
             sized(
                 "pool-limit",
@@ -97,6 +98,9 @@ impl Program for PoolProgram {
                 .default_missing_value("text")
                 .value_parser(PossibleValuesParser::new(["text", "json"]))
                 .help("Print the pool's statistics on standard error at exit [or LUA_POOL_STATS=1]"),
+            hardened.help(
+                "Watch for misuse of memory by C modules; end with a line that names it. Slower [or LUA_POOL_HARDENED=1]",
+            ),
             check.help("Check the whole pool regularly and at exit; abort if it is corrupt [or LUA_POOL_CHECK=1]"),
         ]
     }
@@ -114,12 +118,15 @@ impl Program for PoolProgram {
             _ => None,
         })?;
         self.stats = format.flatten();
-        self.check = given.get_flag("pool-check") || env::var_os("LUA_POOL_CHECK").is_some_and(|value| value == "1");
+        let switched_on =
+            |option, variable| given.get_flag(option) || env::var_os(variable).is_some_and(|it| it == "1");
+        self.check = switched_on("pool-check", "LUA_POOL_CHECK");
+        self.hardened = switched_on("pool-hardened", "LUA_POOL_HARDENED");
         Ok(())
     }
 
     fn new_state(&mut self) -> *mut lua_State {
-        let builder = Pool::builder().purge_mode(self.purge_mode).ends_with_state(true);
+        let builder = Pool::builder().purge_mode(self.purge_mode).ends_with_state(true).hardened(self.hardened);
         let builder = builder.check_interval(if self.check { CHECK_INTERVAL } else { 0 });
         let Ok(mut pool) = builder.build() else { return ptr::null_mut() };
         pool.set_limit_bytes(self.limit_bytes);
@@ -131,14 +138,14 @@ impl Program for PoolProgram {
             Some(Format::Json) => REPORT_JSON,
             None => 0,
         };
-        let todo = stats | if self.check { CHECK } else { 0 };
+        let todo = stats | if self.check || self.hardened { CHECK } else { 0 };
         if todo != 0 {
             POOL.store(ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
             AT_EXIT.store(todo, Ordering::Relaxed);
             c_runtime::at_exit(at_exit);
         }
         // SAFETY: the pool is never dropped.
-        unsafe { lua_newstate(lua_pool_alloc, pool.as_ud()) }
+        unsafe { lua_newstate(pool.alloc_function(), pool.as_ud()) }
     }
 
     unsafe fn close(&mut self, state: *mut lua_State) {

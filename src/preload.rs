@@ -11,8 +11,10 @@ use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::capi::{lua_pool_attach, lua_pool_close, lua_pool_config, lua_pool_new, lua_pool_of, statistics};
-use crate::lua_alloc::lua_pool_alloc;
+use crate::capi::{
+    LUA_POOL_HARDENED, lua_pool_attach, lua_pool_close, lua_pool_config, lua_pool_function, lua_pool_new, lua_pool_of,
+    statistics,
+};
 use crate::lua_ffi::{lua_Alloc, lua_State};
 use crate::os::symbol_behind;
 use crate::pool::{PurgeMode, RawPool};
@@ -27,6 +29,7 @@ struct Settings {
     soft_limit_bytes: usize,
     purge_mode: PurgeMode,
     check: bool,
+    hardened: bool,
 }
 
 fn settings() -> &'static Settings {
@@ -42,10 +45,12 @@ fn settings() -> &'static Settings {
             soft_limit_bytes: 0,
             purge_mode: PurgeMode::Auto,
             check: false,
+            hardened: false,
         };
         if settings.active {
             settings.stats = switch("LUA_POOL_STATS");
             settings.check = switch("LUA_POOL_CHECK");
+            settings.hardened = switch("LUA_POOL_HARDENED");
             settings.limit_bytes = value("LUA_POOL_LIMIT", SIZE_FORM, parse_bytes).unwrap_or(0);
             settings.soft_limit_bytes = value("LUA_POOL_SOFT_LIMIT", SIZE_FORM, parse_bytes).unwrap_or(0);
             settings.purge_mode = value("LUA_POOL_PURGE", PURGE_FORM, parse_purge_mode).unwrap_or_default();
@@ -88,7 +93,7 @@ fn new_pool() -> *mut c_void {
         purge_mode: settings.purge_mode as c_uint,
         ends_with_state: 1,
         check_interval: if settings.check { CHECK_INTERVAL } else { 0 },
-        flags: 0,
+        flags: if settings.hardened { LUA_POOL_HARDENED } else { 0 },
         on_error: None,
         error_ud: ptr::null_mut(),
     };
@@ -207,7 +212,7 @@ pub unsafe extern "C-unwind" fn lua_newstate(alloc: lua_Alloc, ud: *mut c_void, 
         if pool.is_null() {
             return real(alloc, ud, seed);
         }
-        let state = real(lua_pool_alloc, pool, seed);
+        let state = real(lua_pool_function(pool), pool, seed);
         if state.is_null() {
             forget(pool);
             lua_pool_close(pool);

@@ -55,6 +55,7 @@ fn as_text(pool: &Pool) -> String {
         ("given back to the system", size(stats.purged_bytes)),
         ("hard limit", optional(stats.limit_bytes, "none")),
         ("soft limit", optional(stats.soft_limit_bytes, "none")),
+        ("hardened", if pool.is_hardened() { "yes" } else { "no" }.to_owned()),
         ("refused by the limit", stats.limit_refusals.to_string()),
         ("small blocks: allocated, freed", format!("{allocations}, {frees}")),
         ("large blocks: allocated, freed", format!("{}, {}", stats.large_allocations, stats.large_frees)),
@@ -100,6 +101,7 @@ fn as_json(pool: &Pool) -> String {
         "purged_bytes": stats.purged_bytes,
         "limit_bytes": stats.limit_bytes,
         "soft_limit_bytes": stats.soft_limit_bytes,
+        "hardened": pool.is_hardened(),
         "limit_refusals": stats.limit_refusals,
         "large": {
             "live_bytes": stats.large_live_bytes,

@@ -27,6 +27,11 @@ fn lua54_pool_passes_in_full_while_the_pool_checks_itself() {
 }
 
 #[test]
+fn lua54_pool_passes_in_full_on_a_hardened_pool() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_HARDENED", "1")]);
+}
+
+#[test]
 fn a_changed_file_of_the_suite_is_named() {
     let folder = tempfile::tempdir_in(support::scratch()).expect("a scratch folder");
     std::fs::write(folder.path().join("all.lua"), "print 'final OK !!!'").expect("a file");

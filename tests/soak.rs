@@ -1,7 +1,7 @@
 //! A mixed load for as long as one likes: resident memory stays flat, the checker stays clean, no round gets slower.
 //!
-//! `cargo test` gives it some seconds; for a night: `LUA_POOL_SOAK_SECONDS=28800 cargo test --release --test soak --
-//! --ignored --nocapture`.
+//! `cargo test` gives it some seconds; for two hours, after which both drifts are printed, in per cent:
+//! `LUA_POOL_SOAK_SECONDS=7200 cargo test --release --test soak -- --ignored --nocapture`.
 #![cfg(feature = "programs")]
 
 use std::ffi::c_int;
@@ -131,13 +131,16 @@ fn expect_flat(samples: &[Sample]) {
     let resident = |samples| median(samples, |sample| sample.resident);
     // The fastest: a machine that is busy otherwise makes all the others slower.
     let round = |samples: &[Sample]| samples.iter().map(|sample| sample.round.as_micros()).min().unwrap_or(0);
+    let drift = |early: f64, late: f64| (late / early.max(1.0) - 1.0) * 100.0;
     println!(
-        "{} samples of {ROUNDS} rounds: {} KiB resident, then {}; {} us a round, then {}",
+        "{} samples of {ROUNDS} rounds: {} KiB resident, then {} ({:+.1} %); {} us a round, then {} ({:+.1} %)",
         samples.len(),
         resident(early) >> 10,
         resident(late) >> 10,
+        drift(resident(early) as f64, resident(late) as f64),
         round(early),
-        round(late)
+        round(late),
+        drift(round(early) as f64, round(late) as f64)
     );
     assert!(resident(late) <= resident(early) * 11 / 10 + (1 << 20), "resident memory grows: {samples:?}");
     // What grows with time is far beyond this.

@@ -8,13 +8,15 @@ use core::ptr;
 
 use super::error::ErrorCode;
 use super::{handles, lua_pool_close, lua_pool_new, not_a_pool, report};
-use crate::lua_alloc::{lua_pool_alloc, pool_of};
+use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{lua_Alloc, lua_State, lua_checkstack, lua_getallocf, lua_pushthread, lua_setallocf, lua_settop};
 use crate::pool::{RawPool, UnitTable};
 
 /// What [`attached_alloc`] gets as `ud`.
 pub(super) struct Attachment {
     pool: *mut RawPool,
+    /// The pool's own function.
+    own: lua_Alloc,
     units: UnitTable,
     foreign: lua_Alloc,
     foreign_ud: *mut c_void,
@@ -34,7 +36,7 @@ unsafe extern "C" fn attached_alloc(ud: *mut c_void, ptr: *mut c_void, osize: us
     unsafe {
         let pool = (*attachment).pool;
         if ptr.is_null() || (*attachment).units.owns(&*pool, ptr.cast()) {
-            return lua_pool_alloc(pool.cast(), ptr, osize, nsize);
+            return ((*attachment).own)(pool.cast(), ptr, osize, nsize);
         }
         // Only its own allocator knows how large a foreign block is: `osize` is not always true. So it is resized
         // there too, rather than copied here.
@@ -119,6 +121,7 @@ pub(super) unsafe fn attach(state: *mut lua_State, pool: *mut c_void, owns_pool:
         }
         let attachment = Attachment {
             pool: pool.cast(),
+            own: (*pool.cast::<RawPool>()).alloc_function(),
             units: UnitTable::default(),
             foreign,
             foreign_ud,

@@ -6,7 +6,7 @@ use core::ptr;
 use super::error::ErrorCode;
 use super::handles::{self, Access, Listener};
 use super::not_a_pool;
-use crate::lua_alloc::lua_pool_alloc;
+use crate::lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 use crate::pool::{NotLive, RawPool};
 
 /// [`lua_pool_alloc`], except that nothing is believed: a null or closed pool, another thread, and a block that is
@@ -28,6 +28,11 @@ pub unsafe extern "C" fn lua_pool_alloc_checked(
     if let Access::Denied(listener) = handles::access(ud) {
         report_thread(listener);
         return ptr::null_mut();
+    }
+    // SAFETY: in the table, so a live pool, and this thread's. A hardened one checks everything itself.
+    if unsafe { (*ud.cast::<RawPool>()).is_hardened() } {
+        // SAFETY: as above.
+        return unsafe { lua_pool_alloc_hardened(ud, ptr, osize, nsize) };
     }
     if !ptr.is_null() {
         // SAFETY: in the table, so a live pool, and this thread's.

@@ -25,11 +25,15 @@ pub use checked::lua_pool_alloc_checked;
 pub(crate) use checked::wrong_thread;
 pub use error::{ErrorCode, lua_pool_error_function, lua_pool_error_text};
 
+use crate::lua_ffi::lua_Alloc;
 use crate::pool::RawPool;
 use crate::settings::LIMIT_BYTES_MIN;
 use crate::{Pool, PurgeMode};
 use error::report;
 use handles::Handle;
+
+/// Flag of [`lua_pool_config`]: as [`PoolBuilder::hardened`](crate::PoolBuilder::hardened).
+pub const LUA_POOL_HARDENED: c_uint = 1;
 
 /// What a pool is made with. `size` says how much of it the host knows; the rest, and every zero, is a default.
 #[repr(C)]
@@ -47,7 +51,7 @@ pub struct lua_pool_config {
     pub ends_with_state: c_uint,
     /// As [`PoolBuilder::check_interval`](crate::PoolBuilder::check_interval); 0 never checks.
     pub check_interval: c_uint,
-    /// Must be 0.
+    /// [`LUA_POOL_HARDENED`], or 0.
     pub flags: c_uint,
     /// Is told of every error; without one, errors go to standard error.
     pub on_error: lua_pool_error_function,
@@ -110,7 +114,8 @@ pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_
     let mut builder = Pool::builder()
         .check_interval(config.check_interval)
         .purge_mode(purge_mode(config.purge_mode).unwrap_or_default())
-        .ends_with_state(config.ends_with_state != 0);
+        .ends_with_state(config.ends_with_state != 0)
+        .hardened(config.flags & LUA_POOL_HARDENED != 0);
     if config.limit_bytes != 0 {
         builder = builder.limit_bytes(config.limit_bytes);
     }
@@ -162,8 +167,8 @@ unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, 
             return Err(("lua_pool_new: the configuration has settings of a later version of the library", config));
         }
     }
-    let wrong = if config.flags != 0 {
-        Some("lua_pool_new: config->flags must be 0")
+    let wrong = if config.flags & !LUA_POOL_HARDENED != 0 {
+        Some("lua_pool_new: config->flags must be 0 or LUA_POOL_HARDENED")
     } else if config.ends_with_state > 1 {
         Some("lua_pool_new: config->ends_with_state is 0 or 1")
     } else if purge_mode(config.purge_mode).is_none() {
@@ -205,6 +210,18 @@ pub unsafe extern "C" fn lua_pool_close(pool: *mut c_void) -> c_int {
         }
         None => not_a_pool("lua_pool_close", pool),
     }
+}
+
+/// The `lua_Alloc` function for a pool: [`lua_pool_alloc`](crate::lua_pool_alloc), or
+/// [`lua_pool_alloc_hardened`](crate::lua_pool_alloc_hardened) if it is hardened. For a null pool the former, which then
+/// has no memory to give.
+///
+/// # Safety
+/// `pool` is null or a live pool.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_function(pool: *const c_void) -> lua_Alloc {
+    // SAFETY: the caller's promise.
+    unsafe { pool.cast::<RawPool>().as_ref() }.map_or(crate::lua_pool_alloc, RawPool::alloc_function)
 }
 
 /// Fills in as many of the figures as fit into `size` bytes, and zero for those the library does not know.

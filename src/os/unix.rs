@@ -1,8 +1,13 @@
 //! Memory from Linux, macOS and the BSDs.
 
 #[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
-use core::ffi::{CStr, c_void};
+use core::ffi::CStr;
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
+use std::sync::OnceLock;
+
+use super::FaultMessage;
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment` (both multiples of the page size, the alignment a
 /// power of two). `None` when the system has none left.
@@ -177,13 +182,80 @@ fn only_symbol(_name: &CStr, _own: *const c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
+/// Bytes of a page.
+pub fn page_bytes() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(usize::MAX)
+}
+
+/// Forbids or allows all access to a range. False when the system refuses.
+///
+/// # Safety
+/// `start` and `length` are page-aligned and inside one mapping from [`map_aligned`], which nobody uses meanwhile.
+pub unsafe fn protect(start: *mut u8, length: usize, accessible: bool) -> bool {
+    let protection = if accessible { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+    // SAFETY: the caller's promise.
+    unsafe { libc::mprotect(start.cast(), length, protection) == 0 }
+}
+
+/// The signals of an access that is not allowed.
+const FAULTS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// What `on_access_fault` was given, and what was done with the signals before.
+struct FaultWatch {
+    tell: fn(usize) -> Option<FaultMessage>,
+    before: [libc::sigaction; 2],
+}
+
+static FAULT_WATCH: OnceLock<FaultWatch> = OnceLock::new();
+
+/// From now on, when the process is about to end because of an access that is not allowed, `tell` is asked for a line
+/// about its address. Then it ends as it would have. Only the first call counts.
+pub fn on_access_fault(tell: fn(usize) -> Option<FaultMessage>) {
+    let before = FAULTS.map(|signal| {
+        let mut action = MaybeUninit::zeroed();
+        // SAFETY: the place is one for what the signal does now; zero is a value of it.
+        unsafe {
+            libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+            action.assume_init()
+        }
+    });
+    if FAULT_WATCH.set(FaultWatch { tell, before }).is_err() {
+        return;
+    }
+    for signal in FAULTS {
+        // SAFETY: the handler has the type that SA_SIGINFO asks for, and is there for ever.
+        unsafe {
+            let mut action: libc::sigaction = core::mem::zeroed();
+            action.sa_sigaction = on_fault as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        }
+    }
+}
+
+/// Writes a line if there is one, and leaves the rest to whoever was there before: the access is tried again.
+unsafe extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    let Some(watch) = FAULT_WATCH.get() else { return };
+    // SAFETY: the system passes a valid description; write and sigaction may be called in a handler.
+    unsafe {
+        if let Some(message) = (watch.tell)((*info).si_addr().addr()) {
+            libc::write(libc::STDERR_FILENO, message.as_bytes().as_ptr().cast(), message.as_bytes().len());
+        }
+        for (known, before) in FAULTS.into_iter().zip(&watch.before) {
+            if known == signal {
+                libc::sigaction(signal, before, ptr::null_mut());
+            }
+        }
+    }
+}
+
 /// Bytes of a range that are in physical memory now, as the system counts them; `None` where it cannot tell.
 ///
 /// # Safety
 /// `start` and `length` are page-aligned and inside one mapping.
 pub unsafe fn resident_bytes(start: NonNull<u8>, length: usize) -> Option<usize> {
-    // SAFETY: sysconf has no preconditions.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    let page = page_bytes();
     let mut resident = 0;
     let mut pages = [0u8; 256];
     let mut offset = 0;

@@ -2,13 +2,23 @@
 
 #[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 use core::ffi::{CStr, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use windows_sys::Win32::Foundation::EXCEPTION_ACCESS_VIOLATION;
+use windows_sys::Win32::System::Diagnostics::Debug::{AddVectoredExceptionHandler, EXCEPTION_POINTERS};
 
 #[cfg(not(any(feature = "programs", feature = "mlua", linked_lua)))]
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
-    MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+    MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+    VirtualProtect,
 };
+use windows_sys::Win32::System::SystemInformation::GetSystemInfo;
+
+use super::FaultMessage;
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment`, at most 64 KiB. `None` when the system has none left.
 pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
@@ -89,4 +99,52 @@ pub fn symbol(name: &CStr) -> *mut c_void {
 /// None needed: this does nothing.
 pub unsafe fn resident_bytes(_start: NonNull<u8>, _length: usize) -> Option<usize> {
     None
+}
+
+/// Bytes of a page.
+pub fn page_bytes() -> usize {
+    let mut info = MaybeUninit::zeroed();
+    // SAFETY: the system fills in what there is room for; zero is a value of it.
+    unsafe {
+        GetSystemInfo(info.as_mut_ptr());
+        info.assume_init().dwPageSize as usize
+    }
+}
+
+/// Forbids or allows all access to a range. False when the system refuses.
+///
+/// # Safety
+/// `start` and `length` are page-aligned and inside one mapping from [`map_aligned`], which nobody uses meanwhile.
+pub unsafe fn protect(start: *mut u8, length: usize, accessible: bool) -> bool {
+    let mut before = 0;
+    let protection = if accessible { PAGE_READWRITE } else { PAGE_NOACCESS };
+    // SAFETY: the caller's promise.
+    unsafe { VirtualProtect(start.cast(), length, protection, &raw mut before) != 0 }
+}
+
+static TELL: OnceLock<fn(usize) -> Option<FaultMessage>> = OnceLock::new();
+
+/// From now on, when there is an access that is not allowed, `tell` is asked for a line about its address. Then things
+/// go on as they would have. Only the first call counts.
+pub fn on_access_fault(tell: fn(usize) -> Option<FaultMessage>) {
+    TELL.get_or_init(|| {
+        // SAFETY: the handler has the type asked for, and is there for ever.
+        unsafe { AddVectoredExceptionHandler(0, Some(on_fault)) };
+        tell
+    });
+}
+
+unsafe extern "system" fn on_fault(exception: *mut EXCEPTION_POINTERS) -> i32 {
+    const CONTINUE_SEARCH: i32 = 0;
+    // SAFETY: the system passes a valid description; an access violation comes with its address.
+    unsafe {
+        let record = (*exception).ExceptionRecord;
+        if (*record).ExceptionCode == EXCEPTION_ACCESS_VIOLATION
+            && let Some(message) = TELL.get().and_then(|tell| tell((*record).ExceptionInformation[1]))
+        {
+            // There is nobody left to tell of a failure.
+            let _ = std::io::stderr().write_all(message.as_bytes());
+        }
+    }
+    CONTINUE_SEARCH
 }

@@ -2,7 +2,8 @@
 
 use core::ptr;
 
-use super::layout::{CHUNK_SIZE, ChunkHeader, FreeBlock, HEADER_SIZE, header_of};
+use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, HEADER_SIZE, header_of};
+use super::raw::RawPool;
 use super::segment::FIRST_UNIT_START;
 
 /// What the memory behind a [`ChunkHeader`] is.
@@ -68,6 +69,19 @@ impl ChunkHeader {
     pub fn can_carve(&self) -> bool {
         self.cursor != EXHAUSTED
     }
+}
+
+/// Whether the header at `header` can be one of `pool`: cheap enough for the slow path, and enough to notice that somebody
+/// wrote across it.
+///
+/// # Safety
+/// The memory of a header can be read there.
+pub unsafe fn is_sound(header: *mut ChunkHeader, pool: *const RawPool) -> bool {
+    // SAFETY: the caller's promise.
+    let header = unsafe { &*header };
+    let small = header.kind == ChunkKind::Small as u8;
+    let known = (ChunkKind::Small as u8..=ChunkKind::Direct as u8).contains(&header.kind);
+    header.pool.cast_const() == pool.cast() && known && small == (header.class != 0) && header.class < CLASS_COUNT as u8
 }
 
 /// Start of the unit that `header` is in.

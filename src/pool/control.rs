@@ -3,6 +3,8 @@
 use super::layout::{CHUNK_SIZE, CLASS_COUNT};
 use super::purge::PurgeMode;
 use super::raw::{CountsBefore, RawPool};
+use crate::lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
+use crate::lua_ffi::lua_Alloc;
 
 impl RawPool {
     /// Sets the hard limit in bytes of used and cached memory; `usize::MAX` is none. Takes effect at the next
@@ -19,6 +21,16 @@ impl RawPool {
     /// Whether a full collection is asked for, because memory in use is above the soft limit.
     pub fn collection_wanted(&self) -> bool {
         self.segments.collection_wanted
+    }
+
+    /// Whether the pool is a hardened one.
+    pub fn is_hardened(&self) -> bool {
+        !self.hardened.is_null()
+    }
+
+    /// The `lua_Alloc` function for this pool.
+    pub fn alloc_function(&self) -> lua_Alloc {
+        if self.is_hardened() { lua_pool_alloc_hardened } else { lua_pool_alloc }
     }
 
     /// Starts counting over: allocations, frees, purges, refusals, and the peak. What is live stays counted as live.
@@ -63,6 +75,10 @@ impl RawPool {
 
     /// Gives free memory back to the system until at most `keep_bytes` of it are left. Returns the bytes given back.
     pub fn trim(&mut self, keep_bytes: usize) -> usize {
+        // SAFETY: null, or the layer of this pool.
+        if let Some(hardened) = unsafe { self.hardened.as_mut() } {
+            hardened.trim();
+        }
         self.release_empty_chunks();
         self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE
     }

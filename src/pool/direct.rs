@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
 use super::segment::Segments;
-use crate::os;
+use crate::{memory_tools, os};
 
 /// Freed mappings of large blocks that are kept for the next large block, at most.
 pub const SPARE_MAPPINGS_MAX: usize = 4;
@@ -56,6 +56,7 @@ impl Segments {
         // SAFETY: a spare is a whole mapping of this length that nobody uses.
         unsafe {
             let start = NonNull::new_unchecked(spare.start);
+            memory_tools::allow(spare.start, old_length);
             let fitted = if spare.units == units {
                 Some(start)
             } else {

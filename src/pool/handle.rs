@@ -1,9 +1,10 @@
 //! The owner of a pool.
 
 use core::ffi::c_void;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use std::fmt;
 
+use super::hardened;
 use super::purge::PurgeMode;
 use super::raw::RawPool;
 use super::stats::PoolStats;
@@ -35,6 +36,7 @@ pub struct PoolBuilder {
     check_interval: u32,
     purge_mode: PurgeMode,
     ends_with_state: bool,
+    hardened: bool,
 }
 
 impl PoolBuilder {
@@ -43,6 +45,15 @@ impl PoolBuilder {
     #[must_use]
     pub fn ends_with_state(mut self, ends: bool) -> Self {
         self.ends_with_state = ends;
+        self
+    }
+
+    /// Makes a pool that watches for misuse by C code: a double free, a block or size that is wrong, and writes outside
+    /// of live blocks are named on standard error and end the process. Its states need [`Pool::alloc_function`] rather
+    /// than [`lua_pool_alloc`](crate::lua_pool_alloc), and more time and memory: see SECURITY.md.
+    #[must_use]
+    pub fn hardened(mut self, hardened: bool) -> Self {
+        self.hardened = hardened;
         self
     }
 
@@ -88,7 +99,11 @@ impl PoolBuilder {
         pool.set_soft_limit_bytes(self.soft_limit_bytes.unwrap_or(usize::MAX));
         pool.set_check_interval(self.check_interval);
         pool.set_purge_mode(self.purge_mode);
-        pool.ends_with_state = self.ends_with_state;
+        // Objects that are freed one by one are checked one by one.
+        pool.ends_with_state = self.ends_with_state && !self.hardened;
+        if self.hardened {
+            pool.harden();
+        }
         Ok(Pool { raw })
     }
 }
@@ -135,6 +150,17 @@ impl Pool {
         self.raw.as_ptr().cast()
     }
 
+    /// The `lua_Alloc` function for this pool: [`lua_pool_alloc`](crate::lua_pool_alloc), or
+    /// [`lua_pool_alloc_hardened`](crate::lua_pool_alloc_hardened) for a hardened one.
+    pub fn alloc_function(&self) -> unsafe extern "C" fn(*mut c_void, *mut c_void, usize, usize) -> *mut c_void {
+        self.raw().alloc_function()
+    }
+
+    /// Whether the pool is a hardened one.
+    pub fn is_hardened(&self) -> bool {
+        self.raw().is_hardened()
+    }
+
     fn raw_mut(&mut self) -> &mut RawPool {
         // SAFETY: `raw` is live until drop, and `&mut self` makes this the only reference.
         unsafe { self.raw.as_mut() }
@@ -147,6 +173,10 @@ impl Pool {
 
     /// A block of `size` bytes aligned to 16 bytes, or null: no memory, the limit, or a size that cannot be.
     pub fn allocate(&mut self, size: usize) -> *mut u8 {
+        if self.is_hardened() {
+            // SAFETY: the pool is live, and there is no block.
+            return unsafe { hardened::request(self.raw.as_ptr(), ptr::null_mut(), 0, size) };
+        }
         self.raw_mut().allocate(size, true)
     }
 
@@ -156,7 +186,13 @@ impl Pool {
     /// `block` is a live block of this pool, and nobody uses it any more.
     pub unsafe fn free(&mut self, block: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { self.raw_mut().free(block) }
+        unsafe {
+            if self.is_hardened() {
+                hardened::request(self.raw.as_ptr(), block, 0, 0);
+            } else {
+                self.raw_mut().free(block);
+            }
+        }
     }
 
     /// Resizes a block to `new_size` bytes, not 0. Null when there is no memory for a larger one; the old block is
@@ -166,7 +202,12 @@ impl Pool {
     /// `block` is a live block of this pool.
     pub unsafe fn reallocate(&mut self, block: *mut u8, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { self.raw_mut().reallocate(block, new_size, true) }
+        unsafe {
+            if self.is_hardened() {
+                return hardened::request(self.raw.as_ptr(), block, 0, new_size);
+            }
+            self.raw_mut().reallocate(block, new_size, true)
+        }
     }
 
     /// All figures of this pool.

@@ -42,7 +42,8 @@ impl RawPool {
         }
         // Sized for the worst place of the header, for the place is known only with the address.
         let run_units = units_for(FIRST_UNIT_START, size);
-        let (base, units, unit, kind) = if run_units <= RUN_UNITS_MAX {
+        // A hardened pool protects pages of its large blocks.
+        let (base, units, unit, kind) = if run_units <= RUN_UNITS_MAX && !self.is_hardened() {
             match acquire(&mut self.segments, run_units) {
                 Some((base, unit)) => (base.as_ptr(), run_units, unit, ChunkKind::Run),
                 None => return ptr::null_mut(),

@@ -12,6 +12,7 @@
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
 //! - `raw`: the slow path behind allocate, free and reallocate,
+//! - `hardened`: the layer of pools that watch for misuse,
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
 
@@ -20,6 +21,7 @@ mod chunk;
 mod control;
 mod direct;
 mod handle;
+pub(crate) mod hardened;
 mod large;
 pub mod layout;
 mod owner;
@@ -37,4 +39,5 @@ pub use handle::{Pool, PoolBuilder, PoolError};
 pub(crate) use owner::{NotLive, UnitTable};
 pub use purge::PurgeMode;
 pub use raw::RawPool;
+pub(crate) use raw::corrupt;
 pub use verify::Violation;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, SMALL_MAX};
 use super::size_class::block_size;
+use crate::Pool;
 use model::{Model, OldSize, Request};
 
 // Fuzzing, which is outside of the crate, uses it too, and more of it.
@@ -46,6 +47,8 @@ fn requests() -> impl Strategy<Value = Request> {
         1 => (1usize..200).prop_map(|count| Request::FreeNewest { count }),
         1 => (0usize..4096).prop_map(|kilobytes| Request::Trim { kilobytes }),
         1 => Just(Request::FullCollection),
+        1 => (1usize..600, 1usize..300).prop_map(|(size, count)| Request::AllocateMany { tag: 5, size, count }),
+        1 => (2usize..20).prop_map(|step| Request::FreeEvery { step }),
         1 => prop_oneof![Just(None), (0usize..8).prop_map(Some)].prop_map(|megabytes| Request::Limit { megabytes }),
     ]
 }
@@ -56,6 +59,17 @@ proptest! {
     #[test]
     fn random_requests_agree_with_the_model(requests in prop::collection::vec(requests(), 1..400)) {
         let mut model = Model::new(0);
+        for request in &requests {
+            model.apply(request);
+            model.check();
+        }
+        model.check_no_overlap();
+        model.finish();
+    }
+
+    #[test]
+    fn random_requests_to_a_hardened_pool_agree_with_the_model(requests in prop::collection::vec(requests(), 1..200)) {
+        let mut model = Model::on(Pool::builder().hardened(true));
         for request in &requests {
             model.apply(request);
             model.check();
@@ -107,7 +121,11 @@ fn impossible_sizes_return_null_and_leave_the_block_alone() {
 
 #[test]
 fn growing_a_block_by_doubling_keeps_its_contents_through_every_kind_of_block() {
-    let mut model = Model::new(1);
+    grow_and_shrink(Model::new(1));
+    grow_and_shrink(Model::on(Pool::builder().hardened(true).check_interval(1)));
+}
+
+fn grow_and_shrink(mut model: Model) {
     let mut size = 1;
     model.apply(&Request::Allocate { tag: 0, size });
     while size < 64 << 20 {
@@ -125,7 +143,11 @@ fn growing_a_block_by_doubling_keeps_its_contents_through_every_kind_of_block() 
 
 #[test]
 fn a_shrink_succeeds_even_when_there_is_no_memory_for_a_copy() {
-    let mut model = Model::new(1);
+    shrink_at_the_limit(Model::new(1));
+    shrink_at_the_limit(Model::on(Pool::builder().hardened(true).check_interval(1)));
+}
+
+fn shrink_at_the_limit(mut model: Model) {
     for size in [4 << 20, 100_000, 9_000] {
         model.apply(&Request::Allocate { tag: 0, size });
     }

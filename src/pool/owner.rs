@@ -78,7 +78,7 @@ impl RawPool {
 
     /// Whether a block of `class` is on its allocation list, or on that of a smaller class it was given to.
     fn on_allocation_list(&self, block: *mut u8, class: usize) -> bool {
-        self.lists.free[1..=class].iter().any(|&list| listed(list, block))
+        (1..=class).any(|class| listed(self.list(class), block))
     }
 
     /// The header of the chunk or large block in whose first unit `block` lies.

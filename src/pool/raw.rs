@@ -3,11 +3,12 @@
 use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
-use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
-use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::chunk::{self, ChunkKind, ChunkQueue, is_sound, unit_base};
+use super::hardened::{self, Hardened};
+use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::faults;
+use crate::{faults, memory_tools};
 
 /// The books of one size class.
 ///
@@ -111,6 +112,8 @@ pub struct RawPool {
     /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
     pub(super) check_interval: u32,
     pub(super) check_countdown: u32,
+    /// The layer of a hardened pool; null in others.
+    pub(super) hardened: *mut Hardened,
     /// The pool ends with its only state: whoever closes the state drops the pool right afterwards.
     pub ends_with_state: bool,
     /// Chunks acquired by all classes, ever.
@@ -131,6 +134,7 @@ impl RawPool {
             let mut header = ChunkHeader::new_small(base, 0, 0, pool.cast());
             header.kind = ChunkKind::Bootstrap as u8;
             header_of(base).write(header);
+            memory_tools::pool_created(pool);
             NonNull::new(pool)
         }
     }
@@ -144,6 +148,8 @@ impl RawPool {
         // lies in one of them.
         unsafe {
             let pool = pool.as_ptr();
+            memory_tools::pool_destroyed(pool);
+            (*pool).drop_hardened();
             let mut header = (*pool).large.head;
             while !header.is_null() {
                 let next = (*header).next;
@@ -154,6 +160,11 @@ impl RawPool {
             }
             (*pool).segments.unmap_all();
         }
+    }
+
+    /// Whether a pool can be at an address, as far as the address tells.
+    pub fn may_be_at(address: *const u8) -> bool {
+        !address.is_null() && address.addr() % CHUNK_SIZE == POOL_OFFSET
     }
 
     /// The unit that the pool lies in.
@@ -207,10 +218,20 @@ impl RawPool {
         }
     }
 
-    /// Fills the allocation list of `class` and takes one block from it; null when there is no memory.
+    /// Fills the allocation list of `class` and takes one block from it; null when there is no memory, and in a
+    /// hardened pool, where it must not come to this.
     #[cold]
     #[inline(never)]
     pub fn refill(&mut self, class: Class) -> *mut u8 {
+        if !self.hardened.is_null() {
+            return hardened::report_wrong_function();
+        }
+        self.fill_list(class)
+    }
+
+    /// As [`RawPool::refill`], in any pool.
+    #[inline]
+    pub(super) fn fill_list(&mut self, class: Class) -> *mut u8 {
         debug_assert!(self.lists.free[class].is_null());
         if faults::request_fails() {
             return ptr::null_mut();
@@ -236,7 +257,11 @@ impl RawPool {
             // SAFETY: the list holds free blocks of this pool; each is taken off it, and then nobody has it.
             unsafe {
                 self.lists.free[class] = block.as_ref().next;
-                self.free(block.as_ptr().cast());
+                if self.hardened.is_null() {
+                    self.free(block.as_ptr().cast());
+                } else {
+                    hardened::free_sealed(self, block.as_ptr());
+                }
             }
         }
     }
@@ -246,6 +271,7 @@ impl RawPool {
     /// # Safety
     /// None beyond `self`'s own invariants.
     unsafe fn take_freed(&mut self, class: Class) -> Option<*mut FreeBlock> {
+        let pool = ptr::from_ref(self);
         let state = &mut self.classes[class];
         state.last_taken = self.chunk_clock;
         let header = state.queue.head;
@@ -254,6 +280,9 @@ impl RawPool {
         }
         // SAFETY: a chunk in the queue is live and has at least one free block.
         unsafe {
+            if !is_sound(header, pool) {
+                corrupt(header);
+            }
             state.queue.remove(header);
             let (list, count) = ((*header).free, (*header).free_count());
             (*header).free = ptr::null_mut();
@@ -301,10 +330,16 @@ impl RawPool {
                 };
                 let header = header_of(unit_start.as_ptr());
                 header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
+                if let Some(hardened) = self.hardened.as_mut() {
+                    hardened.chunk_created(unit_start.as_ptr());
+                }
                 self.chunk_clock += 1;
                 let state = &mut self.classes[class];
                 state.carving = header;
                 state.chunks_acquired += 1;
+            }
+            if !is_sound(self.classes[class].carving, self) {
+                corrupt(self.classes[class].carving);
             }
             self.classes[class].carve(size)
         }
@@ -364,6 +399,9 @@ impl RawPool {
     pub unsafe fn free_slow(&mut self, header: *mut ChunkHeader) {
         // SAFETY: the caller's promise.
         unsafe {
+            if !is_sound(header, self) {
+                corrupt(header);
+            }
             match (*header).kind {
                 kind if kind == ChunkKind::Small as u8 => self.chunk_event(header),
                 kind if kind == ChunkKind::Bootstrap as u8 => self.free_bootstrap(header),
@@ -409,6 +447,9 @@ impl RawPool {
             }
             state.returned += u64::from((*header).carved);
             state.chunks_released += 1;
+            if let Some(hardened) = self.hardened.as_mut() {
+                hardened.chunk_released(unit_base(header));
+            }
             self.segments.release(unit_base(header), (*header).unit as usize, 1);
         }
     }
@@ -518,6 +559,12 @@ impl RawPool {
         }
     }
 
+    /// The head of the list that allocations of `class` are served from.
+    pub(super) fn list(&self, class: Class) -> *mut FreeBlock {
+        // SAFETY: null, or the layer of this pool.
+        unsafe { self.hardened.as_ref() }.map_or(self.lists.free[class], |hardened| hardened.list(class))
+    }
+
     /// Runs the checker; a violation is printed and ends the process, for nothing in the pool can be trusted then.
     pub fn verify_or_abort(&self) {
         if let Err(violation) = self.verify() {
@@ -525,4 +572,12 @@ impl RawPool {
             std::process::abort();
         }
     }
+}
+
+/// Ends the process because of a header that somebody wrote across: what the pool does next would be anybody's guess.
+#[cold]
+#[inline(never)]
+pub fn corrupt(header: *mut ChunkHeader) -> ! {
+    eprintln!("lua_pool: the pool is corrupt: chunk {header:p}: somebody wrote across its header");
+    std::process::abort();
 }

@@ -8,7 +8,7 @@ use core::ptr::{self, NonNull};
 use super::direct::{SPARE_MAPPINGS_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
 use super::purge::PurgeMode;
-use crate::os;
+use crate::{memory_tools, os};
 
 /// Units in the largest segment: the bits of a `u64`.
 const SEGMENT_UNITS_MAX: usize = 64;
@@ -266,6 +266,9 @@ impl Segments {
             if dirty != bits && !os::restore(NonNull::new_unchecked(start), count * CHUNK_SIZE) {
                 return None;
             }
+            // Not the descriptor, which is in use.
+            let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
+            memory_tools::allow(start.add(kept), count * CHUNK_SIZE - kept);
             (*segment).free &= !bits;
             (*segment).dirty &= !bits;
             self.dirty_units -= dirty.count_ones() as usize;
@@ -389,6 +392,7 @@ impl Segments {
             if clean > 0 && !os::restore(NonNull::new_unchecked(behind), extra * CHUNK_SIZE) {
                 return false;
             }
+            memory_tools::allow(behind, extra * CHUNK_SIZE);
             let dirty = ((*segment).dirty & bits).count_ones() as usize;
             (*segment).free &= !bits;
             (*segment).dirty &= !bits;

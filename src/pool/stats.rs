@@ -149,7 +149,7 @@ impl RawPool {
             };
         }
         for class in 1..CLASS_COUNT {
-            let mut block = self.lists.free[class];
+            let mut block = self.list(class);
             while !block.is_null() {
                 // SAFETY: the list holds free blocks of this pool.
                 unsafe {

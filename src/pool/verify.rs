@@ -51,6 +51,10 @@ impl RawPool {
     /// # Errors
     /// The first violation found.
     pub fn verify(&self) -> Result<(), Violation> {
+        // SAFETY: null, or the layer of this pool.
+        if let Some(hardened) = unsafe { self.hardened.as_ref() } {
+            hardened.verify(self).map_err(|misuse| Violation(misuse.to_string()))?;
+        }
         let census = self.take_census()?;
         self.check_units(&census)?;
         self.check_large(&census)?;
@@ -210,7 +214,7 @@ impl RawPool {
         let base = self.base().addr();
         let state = &self.classes[class];
         let mut seen = HashSet::new();
-        let mut block = self.lists.free[class];
+        let mut block = self.list(class);
         let mut parked = false;
         let mut listed = 0;
         loop {

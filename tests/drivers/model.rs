@@ -1,10 +1,10 @@
 //! A pool against a model that knows what every block must hold: requests (ptr, osize, nsize) go through
-//! `lua_pool_alloc`. It uses nothing but the crate's public interface.
+//! its `lua_Alloc` function. It uses nothing but the crate's public interface.
 
 use std::ptr;
 
 use lua_pool_allocator::pool::stats::PoolStats;
-use lua_pool_allocator::{Pool, lua_pool_alloc};
+use lua_pool_allocator::{Pool, PoolBuilder};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -41,13 +41,18 @@ pub struct Model {
 
 impl Model {
     pub fn new(interval: u32) -> Model {
-        let pool = Pool::builder().check_interval(interval).build().expect("a small mapping");
+        Model::on(Pool::builder().check_interval(interval))
+    }
+
+    /// A model with a pool that is made as the builder says.
+    pub fn on(builder: PoolBuilder) -> Model {
+        let pool = builder.build().expect("a small mapping");
         Model { pool, blocks: Vec::new(), next_pattern: 1 }
     }
 
     pub fn call(&mut self, address: *mut u8, osize: usize, nsize: usize) -> *mut u8 {
         // SAFETY: the pool lives in the model, and addresses come from its live blocks.
-        unsafe { lua_pool_alloc(self.pool.as_ud(), address.cast(), osize, nsize).cast() }
+        unsafe { self.pool.alloc_function()(self.pool.as_ud(), address.cast(), osize, nsize).cast() }
     }
 
     pub fn fill(&mut self, index: usize) {

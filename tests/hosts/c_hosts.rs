@@ -121,6 +121,21 @@ fn a_null_pool_is_refused_everywhere() {
 }
 
 #[test]
+fn a_hardened_pool_serves_states_and_ends_the_process_at_a_double_free() {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let lua = Lua::Compiled("lua54");
+    let program = host(folder.path(), "tests/hosts/misuse.c", &lua, Link::Static, &libraries("release"));
+    let output = Command::new(program).arg("hardened").output().expect("it starts");
+    let expected = "the usual function: yes\none of its own: yes\nstate by the wrong function: no\nscript: yes\n\
+        on the pool: yes\nattached: yes\nscript: yes\nsound: yes\nnothing left: yes\n";
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{messages}");
+    let (wrong_function, double_free) = messages.split_once('\n').expect("two lines");
+    assert!(wrong_function.starts_with("lua_pool: this pool is hardened, and lua_pool_alloc is not for it: "));
+    assert!(double_free.starts_with("lua_pool: double free of block 0x") && !output.status.success(), "{messages}");
+}
+
+#[test]
 fn a_closed_pool_is_refused() {
     let (err, out) = misuse("release", "closed");
     assert_eq!(out, "3 3\nblock: no\n");
@@ -137,8 +152,8 @@ fn wrong_configurations_are_refused_with_a_reason() {
         limit 64: no\n\
         callback: 2 lua_pool_new: config->purge_mode is none of LUA_POOL_PURGE_*\n\
         purge mode 77: no\n\
-        callback: 2 lua_pool_new: config->flags must be 0\n\
-        flags 1: no\n";
+        callback: 2 lua_pool_new: config->flags must be 0 or LUA_POOL_HARDENED\n\
+        flags 2: no\n";
     assert!(out.starts_with(expected), "{out}");
     assert!(out.ends_with("\n2 2 2\nclose: 0\n"), "{out}");
 }

@@ -66,8 +66,8 @@ int main (int argc, char **argv) {
     config.purge_mode = 77;
     show("purge mode 77", lua_pool_new(&config) != NULL);
     config.purge_mode = 0;
-    config.flags = 1;
-    show("flags 1", lua_pool_new(&config) != NULL);
+    config.flags = 2;
+    show("flags 2", lua_pool_new(&config) != NULL);
     printf("%d %d %d\n", lua_pool_set_limit(pool, 1), lua_pool_set_soft_limit(pool, 1),
            lua_pool_set_purge_mode(pool, 3));
   }
@@ -109,6 +109,34 @@ int main (int argc, char **argv) {
     memset(first, 0x55, 24);  /* written after it was freed */
     show("found", lua_pool_verify(pool) == LUA_POOL_ERRCORRUPT);
     return EXIT_SUCCESS;
+  }
+  else if (strcmp(what, "hardened") == 0) {
+    lua_pool_config config;
+    lua_pool *hardened;
+    lua_State *L;
+    void *block;
+    show("the usual function", lua_pool_function(pool) == lua_pool_alloc);
+    lua_pool_config_init(&config);
+    config.flags = LUA_POOL_HARDENED;
+    hardened = lua_pool_new(&config);
+    show("one of its own", lua_pool_function(hardened) == lua_pool_alloc_hardened);
+    show("state by the wrong function", lua_newstate(lua_pool_alloc, hardened) != NULL);
+    L = lua_newstate(lua_pool_function(hardened), hardened);
+    luaL_openlibs(L);
+    show("script", luaL_dostring(L, "local t = {} for i = 1, 1e5 do t[i] = {i} end") == LUA_OK);
+    show("on the pool", lua_pool_of(L) == hardened);
+    lua_close(L);
+    L = luaL_newstate();
+    show("attached", lua_pool_attach(L, hardened) == LUA_POOL_OK);
+    luaL_openlibs(L);
+    show("script", luaL_dostring(L, "local s = ('x'):rep(1e6); s = s .. #s") == LUA_OK);
+    lua_close(L);
+    show("sound", lua_pool_verify(hardened) == LUA_POOL_OK);
+    lua_pool_stats(hardened, &stats, sizeof(stats));
+    show("nothing left", stats.live_bytes == 0);
+    block = lua_pool_alloc_checked(hardened, NULL, 0, 100);
+    lua_pool_alloc_checked(hardened, block, 100, 0);
+    lua_pool_alloc_checked(hardened, block, 100, 0);
   }
   else if (strcmp(what, "attach") == 0) {
     lua_State *L = luaL_newstate();
