@@ -112,4 +112,4 @@ pub mod pool_program;
 pub mod report;
 
 pub use lua_alloc::lua_pool_alloc;
-pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};
+pub use pool::{Pool, PoolBuilder, PoolError, PoolGroup, PoolGroupBuilder, PurgeMode, Source, Violation};

@@ -33,6 +33,9 @@ pub struct Block {
     pattern: u8,
 }
 
+// SAFETY: a block belongs to whoever has its pool, and both move together, inside a model.
+unsafe impl Send for Block {}
+
 pub struct Model {
     pub pool: Pool,
     pub blocks: Vec<Block>,
@@ -41,7 +44,10 @@ pub struct Model {
 
 impl Model {
     pub fn new(interval: u32) -> Model {
-        let pool = Pool::builder().check_interval(interval).build().expect("a small mapping");
+        Model::on(Pool::builder().check_interval(interval).build().expect("a small mapping"))
+    }
+
+    pub fn on(pool: Pool) -> Model {
         Model { pool, blocks: Vec::new(), next_pattern: 1 }
     }
 
