@@ -1,4 +1,5 @@
-//! Many states in one process: what they cost on the system's malloc, on a pool each, and on pools of one group.
+//! Many states in one process: what they cost on the system's malloc, on a pool each, on pools of one group, and with one
+//! pool for all the states of a thread.
 //!
 //!     cargo run --release --example many_states -- threads   # speed per thread, alone and with all cores busy
 //!     cargo run --release --example many_states -- churn     # making and closing states in a loop
@@ -41,9 +42,15 @@ enum Allocator {
     System,
     Pool,
     Group(PoolGroup),
+    Shared,
 }
 
-const NAMES: [&str; 3] = ["system", "pool", "group"];
+const NAMES: [&str; 4] = ["system", "pool", "group", "shared"];
+
+thread_local! {
+    /// The pool of all this thread's states.
+    static SHARED: Pool = Pool::new().expect("memory for a pool");
+}
 
 impl Allocator {
     fn named(name: &str) -> Option<Allocator> {
@@ -51,6 +58,7 @@ impl Allocator {
             "system" => Some(Allocator::System),
             "pool" => Some(Allocator::Pool),
             "group" => Some(Allocator::Group(PoolGroup::new())),
+            "shared" => Some(Allocator::Shared),
             _ => None,
         }
     }
@@ -66,13 +74,16 @@ impl State {
     fn new(allocator: &Allocator) -> State {
         let builder = Pool::builder().ends_with_state(true);
         let pool = match allocator {
-            Allocator::System => None,
+            Allocator::System | Allocator::Shared => None,
             Allocator::Pool => Some(builder),
             Allocator::Group(group) => Some(builder.group(group)),
         };
         let pool = pool.map(|builder| builder.build().expect("memory for a pool"));
-        let (alloc, ud): (lua_Alloc, _) =
-            pool.as_ref().map_or((system_alloc, ptr::null_mut()), |pool| (lua_pool_alloc, pool.as_ud()));
+        let (alloc, ud): (lua_Alloc, _) = match (&pool, allocator) {
+            (Some(pool), _) => (lua_pool_alloc, pool.as_ud()),
+            (None, Allocator::Shared) => (lua_pool_alloc, SHARED.with(Pool::as_ud)),
+            (None, _) => (system_alloc, ptr::null_mut()),
+        };
         // SAFETY: the pool outlives the state; it is dropped behind `drop`.
         let state = unsafe { lua_newstate(alloc, ud) };
         assert!(!state.is_null(), "no memory for a state");
@@ -170,30 +181,24 @@ fn thread_cpu_seconds() -> f64 {
     }
 }
 
-/// The speed of a thread while all cores are busy, compared with one thread alone: medians of rounds in turn.
+/// The speed of a thread while all cores are busy, compared with one thread alone: the least disturbed of several
+/// rounds of each, in turn.
 fn threads(name: &str) {
-    const ROUNDS: usize = 15;
+    const ROUNDS: usize = 8;
     let cores = thread::available_parallelism().map_or(2, |count| count.get());
     let allocator = Allocator::named(name).expect("one of the names");
-    let (mut alone, mut together, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alone, mut together) = (f64::INFINITY, f64::INFINITY);
     cpu_seconds_per_thread(cores, &allocator);
     for _ in 0..ROUNDS {
-        let (one, all) = (cpu_seconds_per_thread(1, &allocator), cpu_seconds_per_thread(cores, &allocator));
-        alone.push(one);
-        together.push(all);
-        ratios.push(one / all);
+        alone = alone.min(cpu_seconds_per_thread(1, &allocator));
+        together = together.min(cpu_seconds_per_thread(cores, &allocator));
     }
     println!(
         "{name:>6}: {:.1} ms alone, {:.1} ms with {cores} threads: speed per thread {:.3}",
-        median(alone) * 1e3,
-        median(together) * 1e3,
-        median(ratios)
+        alone * 1e3,
+        together * 1e3,
+        alone / together
     );
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Makes and closes states in a loop.

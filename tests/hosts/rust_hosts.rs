@@ -38,7 +38,7 @@ fn a_server_s_threads_share_a_group() {
 }
 
 #[test]
-#[ignore = "builds mlua and its Lua; .ci/run runs it"]
+#[ignore = "builds mlua and three Luas: cargo test --release --test hosts -- --ignored"]
 fn mlua_hosts_run_on_the_pool() {
     for lua in ["lua54", "lua55", "luajit"] {
         let target = scratch().join("mlua_host");
