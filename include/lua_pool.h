@@ -18,7 +18,9 @@
 ** THREADS. A pool has no locks: one thread at a time may use it or the
 ** states on it, as with a lua_State. Different pools are independent.
 ** Use from a second thread is undefined; debug builds of the library and
-** lua_pool_alloc_checked report it instead.
+** lua_pool_alloc_checked report it instead. Functions on a pool are for the
+** thread that uses it; those on a group (lua_pool_group_*), lua_pool_new,
+** lua_pool_version and lua_pool_error_text for any thread at any time.
 **
 ** ERRORS. Functions that can fail return a code: 0 (LUA_POOL_OK) or one of
 ** LUA_POOL_ERR*. The same code goes with a message to the pool's error
@@ -46,6 +48,9 @@ struct lua_State;  /* of any version; see its own lua.h */
 /* a pool; only ever used through a pointer */
 typedef struct lua_pool lua_pool;
 
+/* pools that share a limit and free memory; only through a pointer, too */
+typedef struct lua_pool_group lua_pool_group;
+
 /* error codes */
 #define LUA_POOL_OK          0
 #define LUA_POOL_ERRMEM      1  /* not enough memory */
@@ -63,6 +68,21 @@ typedef struct lua_pool lua_pool;
 */
 typedef void (*lua_pool_error_function) (void *ud, int code,
                                          const char *message);
+
+/*
+** Memory of the host's own, in place of the system's. 'map' returns 'size'
+** bytes aligned to 'alignment' (both multiples of 65536), or NULL: to Lua
+** that is "not enough memory". They need not be zero. Other alignments are
+** refused: an error, and the memory goes to 'unmap' at once. 'unmap' gets
+** back whole what one call of 'map' returned; when the pool is closed, or
+** a group and its last pool are gone, all of it went back. Both are called
+** by the thread that uses the pool; those of a group, and those that pools
+** of several threads share, by several at a time. They must not use the
+** pool, nor longjmp or throw.
+*/
+typedef void *(*lua_pool_map_function) (void *ud, size_t size,
+                                        size_t alignment);
+typedef void (*lua_pool_unmap_function) (void *ud, void *start, size_t size);
 
 /* when free memory goes back to the system */
 #define LUA_POOL_PURGE_AUTO   0u  /* when it was not needed for a while */
@@ -99,6 +119,16 @@ typedef struct lua_pool_config {
   unsigned flags;           /* 0, or LUA_POOL_HARDENED */
   lua_pool_error_function on_error;  /* NULL: print on standard error */
   void *error_ud;           /* passed to 'on_error' */
+  lua_pool_group *group;    /* share limit and free memory with the pools of
+                               this group; NULL: with none */
+  lua_pool_map_function map;      /* memory of the host's own; NULL: the */
+  lua_pool_unmap_function unmap;  /* system's. A pool in a group has its */
+  void *map_ud;                   /* group's. 'map_ud' goes to both */
+  void *buffer;             /* or all the memory there is, as one buffer,
+                               which is the host's again once the pool is
+                               closed. Best aligned to 65536 bytes: up to
+                               65536 are lost */
+  size_t buffer_bytes;      /* length of 'buffer' */
 } lua_pool_config;
 
 /* all defaults */
@@ -121,6 +151,44 @@ typedef struct lua_pool_statistics {
   uint64_t soft_limit_bytes;  /* the soft limit; 0: none */
   uint64_t limit_refusals;  /* requests that the limit refused so far */
 } lua_pool_statistics;
+
+
+/*
+** What a group is made with, in the same way.
+*/
+typedef struct lua_pool_group_config {
+  size_t size;              /* set by lua_pool_group_config_init */
+  size_t limit_bytes;       /* no more memory than this in all pools and in
+                               the cache together; at least 65536; 0: no
+                               limit. Rounded down to 64 KiB */
+  size_t cache_bytes;       /* free memory that is kept for the pools, at
+                               most; 0: 32 MiB; below 65536: none */
+  lua_pool_error_function on_error;  /* NULL: print on standard error. May
+                               be called by several threads at a time */
+  void *error_ud;           /* passed to 'on_error' */
+  lua_pool_map_function map;      /* memory for all pools, as above */
+  lua_pool_unmap_function unmap;
+  void *map_ud;
+  void *buffer;
+  size_t buffer_bytes;
+} lua_pool_group_config;
+
+/* all defaults */
+static inline void lua_pool_group_config_init (lua_pool_group_config *config) {
+  memset(config, 0, sizeof(*config));
+  config->size = sizeof(*config);
+}
+
+/* figures of a group; exact while no thread is changing one of its pools */
+typedef struct lua_pool_group_statistics {
+  uint64_t pools;            /* that live now */
+  uint64_t committed_bytes;  /* used + cached of all pools */
+  uint64_t cached_bytes;     /* free memory that is no pool's */
+  uint64_t peak_bytes;       /* largest committed + cached so far */
+  uint64_t limit_bytes;      /* the limit; 0: none */
+  uint64_t limit_refusals;   /* requests that the limit refused so far */
+  uint64_t reused_segments;  /* how often a pool took from the cache */
+} lua_pool_group_statistics;
 
 
 /*
@@ -210,6 +278,40 @@ int lua_pool_trim (lua_pool *pool, size_t keep_bytes, size_t *freed_bytes);
 ** our patches does so itself. Unchecked: 'pool' is a live pool.
 */
 void lua_pool_full_collection_ended (void *pool);
+
+/*
+** Makes a group. Pools join it when they are made (config.group), in any
+** thread. They share its limit: what one pool has, another cannot get; at
+** the limit Lua collects garbage or raises "not enough memory", as always,
+** and free memory of other pools comes back at their next look. And they
+** share free memory: a pool that is closed leaves it to the next one, which
+** needs no system call then. 'config' may be NULL (all defaults) and is not
+** kept. Returns NULL, after an error, if the configuration is wrong or
+** there is no memory.
+*/
+lua_pool_group *lua_pool_group_new (const lua_pool_group_config *config);
+
+/*
+** The host lets go of a group, and must not use it any more. Pools in it go
+** on as before; the group's memory goes back when the last of them is
+** closed, or now if there is none. Twice is LUA_POOL_ERRCLOSED.
+*/
+int lua_pool_group_free (lua_pool_group *group);
+
+/* Fills in the figures. 'size' is sizeof(lua_pool_group_statistics). */
+int lua_pool_group_stats (const lua_pool_group *group,
+                          lua_pool_group_statistics *stats, size_t size);
+
+/* Sets the limit of all pools together, as lua_pool_set_limit does. */
+int lua_pool_group_set_limit (lua_pool_group *group, size_t limit_bytes);
+
+/*
+** Gives memory in the group's cache back to the system, until at most
+** 'keep_bytes' of it are left. 'freed_bytes' may be NULL; it gets how much
+** went. (What pools keep for themselves is for lua_pool_trim.)
+*/
+int lua_pool_group_trim (lua_pool_group *group, size_t keep_bytes,
+                         size_t *freed_bytes);
 
 /* Checks the whole pool: LUA_POOL_OK or LUA_POOL_ERRCORRUPT. Slow. */
 int lua_pool_verify (lua_pool *pool);

@@ -7,10 +7,11 @@
 ** takes three lines. Lua is compiled as one file, for then the compiler
 ** can inline:
 **
-**     cat PREFIX/share/lua_pool_allocator/pool-*.patch | patch -p1 -d lua/src
-**     cc -O2 -c -I lua/src -I PREFIX/include \
+**     cat PREFIX/share/lua_pool_allocator/pool-*.patch | patch -p1 -d src
+**     cc -O2 -c -I src -I PREFIX/include \
 **        PREFIX/share/lua_pool_allocator/lua_pool_onelua.c
-**     cc host.o lua_pool_onelua.o -llua_pool_allocator -lm -ldl
+**     cc -o host host.c -I src -I PREFIX/include lua_pool_onelua.o \
+**        PREFIX/lib/liblua_pool_allocator.a -lm -ldl -lpthread
 **
 ** The host's code stays as lua_pool.h describes it. States on another
 ** allocator work as ever: the fast path looks whether it is the pool's.

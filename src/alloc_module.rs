@@ -179,6 +179,7 @@ unsafe extern "C-unwind" fn reset(state: *mut lua_State) -> c_int {
 }
 
 /// `alloc.stats()`: a table of figures in bytes and counts, and `classes`, a list with a table for each size class.
+/// Where the pool is in a group, `group` has the group's figures.
 unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
     // SAFETY: called by Lua as a function of the module.
     unsafe {
@@ -215,6 +216,18 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
             lua_rawseti(state, -2, index);
         }
         lua_setfield(state, -2, c"classes".as_ptr());
+        if let Some(group) = figures.and_then(|(stats, _)| stats.group) {
+            lua_createtable(state, 0, 7);
+            set_integer(state, c"pools", group.pools);
+            set_integer(state, c"committed", group.committed_bytes);
+            set_integer(state, c"cached", group.cached_bytes);
+            set_integer(state, c"peak", group.peak_bytes);
+            set_integer(state, c"refused", group.limit_refusals);
+            set_integer(state, c"reused", group.reused_segments);
+            push_limit(state, group.limit_bytes);
+            lua_setfield(state, -2, c"limit".as_ptr());
+            lua_setfield(state, -2, c"group".as_ptr());
+        }
     }
     1
 }

@@ -64,7 +64,9 @@
 //!
 //! - A pool outlives every state on it. Nothing else may free its blocks, and it frees nobody else's.
 //! - A pool has no locks: one thread at a time. It is [`Send`], so it may move between threads with its state.
-//! - One pool for each state is the usual choice; states that share a pool share its limit.
+//! - One pool for each state is the usual choice; states that share a pool share its limit. Pools of several threads
+//!   share a limit and free memory in a [`PoolGroup`].
+//! - Memory comes from the system, or from a [`Source`]: functions of the host's own, or one fixed buffer.
 //!
 //! # Features
 //!
@@ -113,4 +115,4 @@ pub mod pool_program;
 pub mod report;
 
 pub use lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
-pub use pool::{Pool, PoolBuilder, PoolError, PurgeMode, Violation};
+pub use pool::{Pool, PoolBuilder, PoolError, PoolGroup, PoolGroupBuilder, PurgeMode, Source, Violation};

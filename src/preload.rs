@@ -87,15 +87,13 @@ static POOLS: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 fn new_pool() -> *mut c_void {
     let settings = settings();
     let config = lua_pool_config {
-        size: size_of::<lua_pool_config>(),
         limit_bytes: settings.limit_bytes,
         soft_limit_bytes: settings.soft_limit_bytes,
         purge_mode: settings.purge_mode as c_uint,
         ends_with_state: 1,
         check_interval: if settings.check { CHECK_INTERVAL } else { 0 },
         flags: if settings.hardened { LUA_POOL_HARDENED } else { 0 },
-        on_error: None,
-        error_ud: ptr::null_mut(),
+        ..lua_pool_config::default()
     };
     // SAFETY: a complete configuration without a callback.
     let pool = unsafe { lua_pool_new(&raw const config) };

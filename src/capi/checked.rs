@@ -3,8 +3,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use super::error::ErrorCode;
-use super::handles::{self, Access, Listener};
+use super::error::{ErrorCode, Listener};
+use super::handles::{self, Access};
 use super::not_a_pool;
 use crate::lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 use crate::pool::{NotLive, RawPool};

@@ -1,6 +1,7 @@
 //! Errors of the C interface: a code for the caller, a line for the error callback.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::ptr;
 use std::ffi::CString;
 
 /// What a function of the C interface returns: `LUA_POOL_OK` and so on.
@@ -30,7 +31,7 @@ pub enum ErrorCode {
 pub type lua_pool_error_function = Option<unsafe extern "C" fn(ud: *mut c_void, code: c_int, message: *const c_char)>;
 
 /// Tells the host of an error: through its callback, or else by a line on standard error. Returns the code.
-pub(super) fn report(callback: lua_pool_error_function, ud: *mut c_void, code: ErrorCode, message: &str) -> c_int {
+pub(crate) fn report(callback: lua_pool_error_function, ud: *mut c_void, code: ErrorCode, message: &str) -> c_int {
     match callback {
         Some(callback) => {
             let text = CString::new(message).unwrap_or_default();
@@ -40,6 +41,27 @@ pub(super) fn report(callback: lua_pool_error_function, ud: *mut c_void, code: E
         None => eprintln!("lua_pool: {message}"),
     }
     code as c_int
+}
+
+/// Whom to tell of errors.
+#[derive(Clone, Copy)]
+pub(super) struct Listener {
+    callback: lua_pool_error_function,
+    ud: *mut c_void,
+}
+
+impl Listener {
+    /// On standard error.
+    pub(super) const NOBODY: Listener = Listener { callback: None, ud: ptr::null_mut() };
+
+    pub(super) fn new(callback: lua_pool_error_function, ud: *mut c_void) -> Listener {
+        Listener { callback, ud }
+    }
+
+    /// Tells of an error; returns the code.
+    pub(super) fn report(self, code: ErrorCode, message: &str) -> c_int {
+        report(self.callback, self.ud, code, message)
+    }
 }
 
 /// A short text for an error code; never null.

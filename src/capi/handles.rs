@@ -1,11 +1,11 @@
 //! The table of the pools that C hosts have made and not yet closed.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use std::collections::TryReserveError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::attach::Attachment;
-use super::error::{ErrorCode, lua_pool_error_function, report};
+use super::error::Listener;
 use crate::Pool;
 
 /// What the C interface knows of one pool.
@@ -22,29 +22,15 @@ pub(super) struct Handle {
 // SAFETY: a pool may move between threads, and so may the host's pointers, which are only ever passed back to it.
 unsafe impl Send for Handle {}
 
-/// Whom to tell of errors.
-#[derive(Clone, Copy)]
-pub(super) struct Listener {
-    callback: lua_pool_error_function,
-    ud: *mut c_void,
-}
-
-impl Listener {
-    /// Tells of an error; returns the code.
-    pub(super) fn report(self, code: ErrorCode, message: &str) -> c_int {
-        report(self.callback, self.ud, code, message)
-    }
-}
-
 impl Handle {
-    pub(super) fn new(pool: Pool, callback: lua_pool_error_function, ud: *mut c_void) -> Handle {
-        Handle { pool, listener: Listener { callback, ud }, thread: 0, attachments: Vec::new() }
+    pub(super) fn new(pool: Pool, listener: Listener) -> Handle {
+        Handle { pool, listener, thread: 0, attachments: Vec::new() }
     }
 
     /// A pool of Rust's, whose threads the type system looks after.
     #[cfg(feature = "mlua")]
     pub(super) fn of_any_thread(pool: Pool) -> Handle {
-        let mut handle = Handle::new(pool, None, std::ptr::null_mut());
+        let mut handle = Handle::new(pool, Listener::NOBODY);
         handle.thread = ANY_THREAD;
         handle
     }

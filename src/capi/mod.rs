@@ -9,11 +9,13 @@
 
 mod attach;
 mod checked;
+mod config;
 mod error;
+mod groups;
 mod handles;
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
-use core::mem::{offset_of, size_of};
+use core::mem::size_of;
 use core::ptr;
 
 #[cfg(feature = "mlua")]
@@ -23,41 +25,24 @@ pub use attach::{lua_pool_attach, lua_pool_of};
 pub use checked::lua_pool_alloc_checked;
 #[cfg(debug_assertions)]
 pub(crate) use checked::wrong_thread;
+pub use config::{lua_pool_config, lua_pool_group_config, lua_pool_map_function, lua_pool_unmap_function};
 pub use error::{ErrorCode, lua_pool_error_function, lua_pool_error_text};
+pub use groups::{
+    lua_pool_group_free, lua_pool_group_new, lua_pool_group_set_limit, lua_pool_group_statistics, lua_pool_group_stats,
+    lua_pool_group_trim,
+};
+
+pub(crate) use error::report;
 
 use crate::lua_ffi::lua_Alloc;
 use crate::pool::RawPool;
 use crate::settings::LIMIT_BYTES_MIN;
-use crate::{Pool, PurgeMode};
-use error::report;
+use config::{Refusal, is_limit, purge_mode};
+use error::Listener;
 use handles::Handle;
 
 /// Flag of [`lua_pool_config`]: as [`PoolBuilder::hardened`](crate::PoolBuilder::hardened).
 pub const LUA_POOL_HARDENED: c_uint = 1;
-
-/// What a pool is made with. `size` says how much of it the host knows; the rest, and every zero, is a default.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct lua_pool_config {
-    /// `sizeof(lua_pool_config)` in the host.
-    pub size: usize,
-    /// Hard limit in bytes; 0 is none.
-    pub limit_bytes: usize,
-    /// Soft limit in bytes; 0 is none.
-    pub soft_limit_bytes: usize,
-    /// A [`PurgeMode`].
-    pub purge_mode: c_uint,
-    /// As [`PoolBuilder::ends_with_state`](crate::PoolBuilder::ends_with_state): 0 or 1.
-    pub ends_with_state: c_uint,
-    /// As [`PoolBuilder::check_interval`](crate::PoolBuilder::check_interval); 0 never checks.
-    pub check_interval: c_uint,
-    /// [`LUA_POOL_HARDENED`], or 0.
-    pub flags: c_uint,
-    /// Is told of every error; without one, errors go to standard error.
-    pub on_error: lua_pool_error_function,
-    /// Passed to `on_error`.
-    pub error_ud: *mut c_void,
-}
 
 /// Figures of a pool, as [`PoolStats`](crate::pool::stats::PoolStats) has them.
 #[repr(C)]
@@ -96,105 +81,23 @@ pub extern "C" fn lua_pool_version() -> *const c_char {
 /// Makes a pool; a null `config` is all defaults. Null when the configuration is wrong or there is no memory.
 ///
 /// # Safety
-/// `config` is null or points to `config->size` readable bytes; `on_error` is callable as long as the pool lives.
+/// `config` is null or points to `config->size` readable bytes; its functions are callable as long as the pool lives,
+/// `map` and `unmap` are as [`Source::new`](crate::Source::new) wants them, and `buffer` is the pool's alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_void {
     // SAFETY: the caller's promise.
-    let config = match unsafe { read_config(config) } {
-        Ok(config) => config,
-        Err((message, partial)) => {
-            report(partial.on_error, partial.error_ud, ErrorCode::Argument, message);
-            return ptr::null_mut();
-        }
-    };
-    let fail = |message| {
-        report(config.on_error, config.error_ud, ErrorCode::Memory, message);
+    let pool = unsafe { config::read_pool(config) }.and_then(|(config, builder)| {
+        let listener = Listener::new(config.on_error, config.error_ud);
+        let no_memory = || Refusal::new(ErrorCode::Memory, "lua_pool_new: not enough memory for a pool", listener);
+        let pool = builder.build().map_err(|_| no_memory())?;
+        let ud = pool.as_ud();
+        handles::insert(Handle::new(pool, listener)).map_err(|_| no_memory())?;
+        Ok(ud)
+    });
+    pool.unwrap_or_else(|refusal| {
+        refusal.report();
         ptr::null_mut()
-    };
-    let mut builder = Pool::builder()
-        .check_interval(config.check_interval)
-        .purge_mode(purge_mode(config.purge_mode).unwrap_or_default())
-        .ends_with_state(config.ends_with_state != 0)
-        .hardened(config.flags & LUA_POOL_HARDENED != 0);
-    if config.limit_bytes != 0 {
-        builder = builder.limit_bytes(config.limit_bytes);
-    }
-    if config.soft_limit_bytes != 0 {
-        builder = builder.soft_limit_bytes(config.soft_limit_bytes);
-    }
-    let Ok(pool) = builder.build() else {
-        return fail("lua_pool_new: not enough memory for a pool");
-    };
-    let ud = pool.as_ud();
-    if handles::insert(Handle::new(pool, config.on_error, config.error_ud)).is_err() {
-        return fail("lua_pool_new: not enough memory for a pool");
-    }
-    ud
-}
-
-/// A complete configuration from one of any size; or what is wrong, and as much of it as says whom to tell.
-///
-/// # Safety
-/// As [`lua_pool_new`].
-unsafe fn read_config(given: *const lua_pool_config) -> Result<lua_pool_config, (&'static str, lua_pool_config)> {
-    let mut config = lua_pool_config {
-        size: size_of::<lua_pool_config>(),
-        limit_bytes: 0,
-        soft_limit_bytes: 0,
-        purge_mode: 0,
-        ends_with_state: 0,
-        check_interval: 0,
-        flags: 0,
-        on_error: None,
-        error_ud: ptr::null_mut(),
-    };
-    if given.is_null() {
-        return Ok(config);
-    }
-    // SAFETY: the caller's promise; `size` is the first field.
-    let size = unsafe { (*given).size };
-    // The first version's size: it never gets smaller. Far larger ones are a structure nobody initialized.
-    if size < offset_of!(lua_pool_config, error_ud) + size_of::<*mut c_void>() || size > 4096 {
-        return Err(("lua_pool_new: config->size is wrong; call lua_pool_config_init first", config));
-    }
-    let known = size.min(size_of::<lua_pool_config>());
-    // SAFETY: both have `known` bytes, and every bit pattern the host may have written is checked below or only
-    // passed back to it.
-    unsafe {
-        ptr::copy_nonoverlapping(given.cast::<u8>(), (&raw mut config).cast(), known);
-        let unknown = core::slice::from_raw_parts(given.cast::<u8>().add(known), size - known);
-        if unknown.iter().any(|&byte| byte != 0) {
-            return Err(("lua_pool_new: the configuration has settings of a later version of the library", config));
-        }
-    }
-    let wrong = if config.flags & !LUA_POOL_HARDENED != 0 {
-        Some("lua_pool_new: config->flags must be 0 or LUA_POOL_HARDENED")
-    } else if config.ends_with_state > 1 {
-        Some("lua_pool_new: config->ends_with_state is 0 or 1")
-    } else if purge_mode(config.purge_mode).is_none() {
-        Some("lua_pool_new: config->purge_mode is none of LUA_POOL_PURGE_*")
-    } else {
-        None
-    };
-    if let Some(message) = wrong {
-        return Err((message, config));
-    }
-    if !is_limit(config.limit_bytes) {
-        return Err(("lua_pool_new: config->limit_bytes is in bytes, 0 for none, and at least 65536", config));
-    }
-    if !is_limit(config.soft_limit_bytes) {
-        return Err(("lua_pool_new: config->soft_limit_bytes is in bytes, 0 for none, and at least 65536", config));
-    }
-    Ok(config)
-}
-
-/// Whether a limit is none (0) or one that makes sense.
-fn is_limit(bytes: usize) -> bool {
-    bytes == 0 || bytes >= LIMIT_BYTES_MIN
-}
-
-fn purge_mode(number: c_uint) -> Option<PurgeMode> {
-    [PurgeMode::Auto, PurgeMode::Never, PurgeMode::Now].into_iter().find(|&mode| mode as c_uint == number)
+    })
 }
 
 /// Frees a pool and everything in it. Every state on it must have been closed.
@@ -234,15 +137,23 @@ pub unsafe extern "C" fn lua_pool_stats(pool: *const c_void, out: *mut lua_pool_
         if out.is_null() {
             return handle.report(ErrorCode::Argument, "lua_pool_stats: no place for the figures (NULL)");
         }
-        let figures = statistics(raw);
-        let known = size.min(size_of::<lua_pool_statistics>());
-        // SAFETY: the caller's promise; all fields are plain integers.
-        unsafe {
-            ptr::copy_nonoverlapping((&raw const figures).cast::<u8>(), out.cast(), known);
-            out.cast::<u8>().add(known).write_bytes(0, size - known);
-        }
+        // SAFETY: the caller's promise.
+        unsafe { fill_in(&statistics(raw), out, size) };
         ErrorCode::Ok as c_int
     })
+}
+
+/// Writes as much of `figures`, which are plain integers, as fits into `size` bytes, and zeros behind.
+///
+/// # Safety
+/// `out` has room for `size` bytes.
+unsafe fn fill_in<T: Copy>(figures: &T, out: *mut T, size: usize) {
+    let known = size.min(size_of::<T>());
+    // SAFETY: the caller's promise.
+    unsafe {
+        ptr::copy_nonoverlapping(ptr::from_ref(figures).cast::<u8>(), out.cast(), known);
+        out.cast::<u8>().add(known).write_bytes(0, size - known);
+    }
 }
 
 /// The figures of the C interface.
@@ -346,11 +257,7 @@ pub unsafe extern "C" fn lua_pool_hand_over(pool: *mut c_void) -> c_int {
 }
 
 /// Calls `action` with a pool that is live, and whom to tell of errors; reports it if there is none.
-fn with_pool(
-    function: &str,
-    pool: *mut c_void,
-    action: impl FnOnce(&mut RawPool, handles::Listener) -> c_int,
-) -> c_int {
+fn with_pool(function: &str, pool: *mut c_void, action: impl FnOnce(&mut RawPool, Listener) -> c_int) -> c_int {
     match handles::listener(pool) {
         // SAFETY: in the table, so live; the callers of this function were promised that no other thread uses it.
         Some(listener) => action(unsafe { &mut *pool.cast() }, listener),

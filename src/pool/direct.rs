@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
 use super::segment::Segments;
-use crate::{memory_tools, os};
+use crate::memory_tools;
 
 /// Freed mappings of large blocks that are kept for the next large block, at most.
 pub const SPARE_MAPPINGS_MAX: usize = 4;
@@ -23,13 +23,19 @@ pub struct Spare {
 impl Segments {
     /// A mapping for a large block of its own: a spare one, cut or grown to size, or a new one.
     pub fn map_direct(&mut self, units: usize) -> Option<NonNull<u8>> {
+        let mapped = self.map_direct_unsettled(units);
+        self.settle();
+        mapped
+    }
+
+    fn map_direct_unsettled(&mut self, units: usize) -> Option<NonNull<u8>> {
         if let Some(start) = self.reuse_spare(units) {
             return Some(start);
         }
         if !self.within_limit(units) {
             return None;
         }
-        let start = os::map_aligned(units.checked_mul(CHUNK_SIZE)?, CHUNK_SIZE)?;
+        let start = self.memory.origin.map(units)?;
         self.count_direct(0, units);
         Some(start)
     }
@@ -52,18 +58,14 @@ impl Segments {
         place.units = 0;
         self.dirty_units -= spare.units;
         self.mapped_units -= spare.units;
-        let (old_length, new_length) = (spare.units * CHUNK_SIZE, units * CHUNK_SIZE);
         // SAFETY: a spare is a whole mapping of this length that nobody uses.
         unsafe {
             let start = NonNull::new_unchecked(spare.start);
-            memory_tools::allow(spare.start, old_length);
-            let fitted = if spare.units == units {
-                Some(start)
-            } else {
-                os::remap_aligned(start, old_length, new_length, CHUNK_SIZE)
-            };
+            memory_tools::allow(spare.start, spare.units * CHUNK_SIZE);
+            let fitted =
+                if spare.units == units { Some(start) } else { self.memory.origin.remap(start, spare.units, units) };
             if fitted.is_none() {
-                os::unmap(start, old_length);
+                self.memory.origin.unmap(start, spare.units);
             } else {
                 self.count_direct(0, units);
             }
@@ -89,7 +91,8 @@ impl Segments {
             return;
         }
         // SAFETY: the caller's promise; a mapping does not start at 0.
-        unsafe { os::unmap(NonNull::new_unchecked(start), units * CHUNK_SIZE) };
+        unsafe { self.memory.origin.unmap(NonNull::new_unchecked(start), units) };
+        self.settle();
     }
 
     /// Unmaps spare mappings while more than `keep` units are dirty.
@@ -101,7 +104,7 @@ impl Segments {
                 self.dirty_units -= units;
                 self.mapped_units -= units;
                 // SAFETY: a spare is a whole mapping of this length that nobody uses.
-                unsafe { os::unmap(NonNull::new_unchecked(start), units * CHUNK_SIZE) };
+                unsafe { self.memory.origin.unmap(NonNull::new_unchecked(start), units) };
             }
         }
     }
@@ -124,13 +127,13 @@ impl Segments {
         if new_units > old_units && !self.within_limit(new_units - old_units) {
             return None;
         }
-        let new_length = new_units.checked_mul(CHUNK_SIZE)?;
         // SAFETY: the caller's promise; a mapping does not start at 0.
-        let moved = unsafe {
-            os::remap_aligned(NonNull::new_unchecked(start), old_units * CHUNK_SIZE, new_length, CHUNK_SIZE)
-        }?;
-        self.count_direct(old_units, new_units);
-        Some(moved)
+        let moved = unsafe { self.memory.origin.remap(NonNull::new_unchecked(start), old_units, new_units) };
+        if moved.is_some() {
+            self.count_direct(old_units, new_units);
+        }
+        self.settle();
+        moved
     }
 
     fn count_direct(&mut self, old_units: usize, new_units: usize) {

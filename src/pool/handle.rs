@@ -4,9 +4,12 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use std::fmt;
 
+use super::group::PoolGroup;
 use super::hardened;
+use super::memory::Memory;
 use super::purge::PurgeMode;
 use super::raw::RawPool;
+use super::source::{Origin, Source};
 use super::stats::PoolStats;
 use super::verify::Violation;
 
@@ -14,14 +17,22 @@ use super::verify::Violation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The system has no memory for the pool's first mapping of 256 KiB.
+    /// The system, the source or the group has no memory for the pool's first mapping of 256 KiB.
     OutOfMemory,
+    /// A buffer has no room for 64 KiB at a multiple of 64 KiB.
+    BufferTooSmall,
+    /// A pool in a group takes its memory from where the group does; it cannot have a source of its own.
+    SourceInGroup,
 }
 
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PoolError::OutOfMemory => f.write_str("cannot create a pool: not enough memory"),
+            PoolError::BufferTooSmall => {
+                f.write_str("the buffer is too small for a pool: 192 KiB are enough in any case, to begin with")
+            }
+            PoolError::SourceInGroup => f.write_str("a pool in a group has no source of its own: give it to the group"),
         }
     }
 }
@@ -37,9 +48,25 @@ pub struct PoolBuilder {
     purge_mode: PurgeMode,
     ends_with_state: bool,
     hardened: bool,
+    origin: Origin,
+    group: Option<PoolGroup>,
 }
 
 impl PoolBuilder {
+    /// Memory from the user's functions, or out of one buffer, in place of the system's.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.origin = Origin::Source(source);
+        self
+    }
+
+    /// The pool shares the limit and the free memory of a group with other pools; a limit of its own holds as well.
+    #[must_use]
+    pub fn group(mut self, group: &PoolGroup) -> Self {
+        self.group = Some(group.clone());
+        self
+    }
+
     /// Promises that the pool serves one state only and is dropped right after that state is closed. A Lua core with
     /// our patches (lua54_pool's) then runs finalizers as always, but leaves freeing the objects to the pool.
     #[must_use]
@@ -90,9 +117,14 @@ impl PoolBuilder {
     /// Makes the pool.
     ///
     /// # Errors
-    /// [`PoolError::OutOfMemory`] when the system has no memory for it.
+    /// [`PoolError::OutOfMemory`] when there is no memory for it, [`PoolError::SourceInGroup`] if it was given both a
+    /// source and a group.
     pub fn build(self) -> Result<Pool, PoolError> {
-        let mut raw = RawPool::create().ok_or(PoolError::OutOfMemory)?;
+        if self.group.is_some() && matches!(self.origin, Origin::Source(_)) {
+            return Err(PoolError::SourceInGroup);
+        }
+        let memory = Memory::new(self.origin, self.group.as_ref());
+        let mut raw = RawPool::create(memory).ok_or(PoolError::OutOfMemory)?;
         // SAFETY: made just now.
         let pool = unsafe { raw.as_mut() };
         pool.set_limit_bytes(self.limit_bytes.unwrap_or(usize::MAX));
@@ -127,7 +159,8 @@ pub struct Pool {
     raw: NonNull<RawPool>,
 }
 
-// SAFETY: a pool refers to nothing but its own mappings, and has no thread-locals; all access goes through its owner.
+// SAFETY: a pool refers to nothing but its own mappings, its group, which is for all threads, and its source, whose
+// maker promised so; it has no thread-locals, and all access goes through its owner.
 unsafe impl Send for Pool {}
 
 impl Pool {

@@ -23,6 +23,9 @@ fn units_for(start: usize, size: usize) -> usize {
     (start + size).div_ceil(CHUNK_SIZE)
 }
 
+/// How [`Segments`] chooses the units of a block, given their number.
+type AcquireUnits = fn(&mut Segments, usize) -> Option<(NonNull<u8>, usize)>;
+
 impl RawPool {
     /// A block of `size` bytes, more than `SMALL_MAX`.
     #[cold]
@@ -32,11 +35,7 @@ impl RawPool {
     }
 
     /// As [`RawPool::allocate_large`]; `acquire` chooses the place of a block in a segment.
-    fn allocate_large_at(
-        &mut self,
-        size: usize,
-        acquire: fn(&mut Segments, usize) -> Option<(NonNull<u8>, usize)>,
-    ) -> *mut u8 {
+    fn allocate_large_at(&mut self, size: usize, acquire: AcquireUnits) -> *mut u8 {
         if size > LARGE_MAX || faults::request_fails() {
             return ptr::null_mut();
         }

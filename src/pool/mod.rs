@@ -9,6 +9,8 @@
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
+//! - `source`: the system's memory, or the user's own; `memory`: a pool's way to it, by its group if it is in one,
+//! - [`group`](PoolGroup): a limit and a cache of free segments for pools of any number of threads,
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
 //! - `raw`: the slow path behind allocate, free and reallocate,
@@ -20,24 +22,29 @@ mod bootstrap;
 mod chunk;
 mod control;
 mod direct;
+mod group;
 mod handle;
 pub(crate) mod hardened;
 mod large;
 pub mod layout;
+mod memory;
 mod owner;
 mod purge;
 mod raw;
 mod segment;
 pub mod size_class;
+mod source;
 pub mod stats;
 mod verify;
 
 #[cfg(test)]
 mod model_test;
 
+pub use group::{GroupStats, PoolGroup, PoolGroupBuilder};
 pub use handle::{Pool, PoolBuilder, PoolError};
 pub(crate) use owner::{NotLive, UnitTable};
 pub use purge::PurgeMode;
 pub use raw::RawPool;
 pub(crate) use raw::corrupt;
+pub use source::{MapFunction, Source, UnmapFunction};
 pub use verify::Violation;

@@ -69,7 +69,7 @@ proptest! {
 
     #[test]
     fn random_requests_to_a_hardened_pool_agree_with_the_model(requests in prop::collection::vec(requests(), 1..200)) {
-        let mut model = Model::on(Pool::builder().hardened(true));
+        let mut model = Model::on(Pool::builder().hardened(true).build().expect("a small mapping"));
         for request in &requests {
             model.apply(request);
             model.check();
@@ -122,7 +122,7 @@ fn impossible_sizes_return_null_and_leave_the_block_alone() {
 #[test]
 fn growing_a_block_by_doubling_keeps_its_contents_through_every_kind_of_block() {
     grow_and_shrink(Model::new(1));
-    grow_and_shrink(Model::on(Pool::builder().hardened(true).check_interval(1)));
+    grow_and_shrink(Model::on(Pool::builder().hardened(true).check_interval(1).build().expect("a small mapping")));
 }
 
 fn grow_and_shrink(mut model: Model) {
@@ -144,7 +144,7 @@ fn grow_and_shrink(mut model: Model) {
 #[test]
 fn a_shrink_succeeds_even_when_there_is_no_memory_for_a_copy() {
     shrink_at_the_limit(Model::new(1));
-    shrink_at_the_limit(Model::on(Pool::builder().hardened(true).check_interval(1)));
+    shrink_at_the_limit(Model::on(Pool::builder().hardened(true).check_interval(1).build().expect("a small mapping")));
 }
 
 fn shrink_at_the_limit(mut model: Model) {

@@ -50,8 +50,9 @@ impl Segments {
         }
         let unneeded = self.window_low.div_ceil(2).min(PURGE_UNITS_MAX);
         if unneeded > 0 && self.purge_mode == PurgeMode::Auto {
-            self.purge(self.dirty_units - unneeded);
+            self.retire(self.dirty_units - unneeded);
         }
+        self.yield_to_pressure();
         self.window_left = PURGE_WINDOW_MIN + PURGE_WINDOW_PER_UNIT * self.used_units;
         self.window_low = self.dirty_units;
     }
@@ -73,9 +74,16 @@ impl Segments {
         self.last_swing = swing;
         self.peak_since_full = self.used_units;
         if self.purge_mode == PurgeMode::Auto && self.dirty_units > keep {
-            self.purge(keep);
+            self.retire(keep);
         }
         self.window_low = self.dirty_units;
+    }
+
+    /// Gives up free units that nobody here needs, until at most `keep` are left: to the group, if there is one that
+    /// takes them, or to the system.
+    fn retire(&mut self, keep: usize) {
+        self.offer_to_group(keep);
+        self.purge(keep);
     }
 
     /// Gives free units back to the system until at most `keep` of them are in physical memory. Segments with no
@@ -94,12 +102,13 @@ impl Segments {
                 if (*segment).free == Segment::all_units(units) && dirty <= excess {
                     self.dirty_units -= dirty;
                     self.unmap_segment(segment);
-                } else {
+                } else if self.memory.origin.can_purge() {
                     self.purge_segment(segment, excess);
                 }
                 segment = next;
             }
         }
+        self.settle();
         let purged = before - self.dirty_units;
         self.purged_units += purged as u64;
         purged
@@ -108,22 +117,13 @@ impl Segments {
     /// # Safety
     /// `segment` is in the room list and has no unit in use.
     unsafe fn unmap_segment(&mut self, segment: *mut Segment) {
-        // SAFETY: the caller's promise; neighbours in the list are live descriptors.
+        // SAFETY: the caller's promise.
         unsafe {
-            self.leave_room(segment);
-            let (next, prev) = ((*segment).next, (*segment).prev);
-            if prev.is_null() {
-                self.all = next
-            } else {
-                (*prev).next = next
-            }
-            if !next.is_null() {
-                (*next).prev = prev;
-            }
+            self.unlink(segment);
             let units = (*segment).units as usize;
             self.mapped_units -= units;
             self.map_changes += 1;
-            os::unmap(NonNull::new_unchecked(Segment::base(segment)), units * CHUNK_SIZE);
+            self.memory.origin.unmap(NonNull::new_unchecked(Segment::base(segment)), units);
         }
     }
 

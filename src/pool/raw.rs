@@ -6,6 +6,7 @@ use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, is_sound, unit_base};
 use super::hardened::{self, Hardened};
 use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::memory::Memory;
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
 use crate::{faults, memory_tools};
@@ -123,13 +124,19 @@ pub struct RawPool {
 }
 
 impl RawPool {
-    /// Maps a new pool. `None` when the system has no memory for it.
-    pub fn create() -> Option<NonNull<RawPool>> {
-        let base = Segments::map_first()?.as_ptr();
-        // SAFETY: the mapping is fresh, zeroed and large enough for header, descriptor and pool in its first unit.
+    /// Maps a new pool. `None` when there is no memory for it.
+    pub fn create(mut memory: Memory) -> Option<NonNull<RawPool>> {
+        let first = memory.map_first()?;
+        let base = first.base.as_ptr();
+        // SAFETY: the mapping is nobody else's, and large enough for header, descriptor and pool in its first unit. A
+        // pool that is all zero but for its memory, which has no destructor to run on what was there, is valid.
         unsafe {
             let pool = base.add(POOL_OFFSET).cast::<RawPool>();
-            (*pool).segments.adopt_first(base);
+            if !first.is_zero {
+                pool.write_bytes(0, 1);
+            }
+            (&raw mut (*pool).segments.memory).write(memory);
+            (*pool).segments.adopt_first(&first);
             (*pool).bootstrap = Bootstrap::new(size_of::<RawPool>());
             let mut header = ChunkHeader::new_small(base, 0, 0, pool.cast());
             header.kind = ChunkKind::Bootstrap as u8;

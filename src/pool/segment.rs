@@ -7,11 +7,12 @@ use core::ptr::{self, NonNull};
 
 use super::direct::{SPARE_MAPPINGS_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
+use super::memory::{First, Memory};
 use super::purge::PurgeMode;
-use crate::{memory_tools, os};
+use crate::memory_tools;
 
 /// Units in the largest segment: the bits of a `u64`.
-const SEGMENT_UNITS_MAX: usize = 64;
+pub(super) const SEGMENT_UNITS_MAX: usize = 64;
 
 /// Units in the first segment: the pool's own unit and three more, enough for a small script.
 pub const FIRST_SEGMENT_UNITS: usize = 4;
@@ -79,6 +80,7 @@ pub struct SegmentView {
 /// Identities: `used_units` = sum of units in use over all segments + `direct_units`; `dirty_units` = sum of
 /// popcount(`dirty`) over all segments + units of spare mappings.
 pub struct Segments {
+    pub(super) memory: Memory,
     pub(super) all: *mut Segment,
     pub(super) room: *mut Segment,
     pub(super) spares: [Spare; SPARE_MAPPINGS_MAX],
@@ -119,25 +121,28 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Maps the first segment, whose unit 0 is in use from the start: the pool itself lives there.
-    pub fn map_first() -> Option<NonNull<u8>> {
-        os::map_aligned(FIRST_SEGMENT_UNITS * CHUNK_SIZE, CHUNK_SIZE)
-    }
-
-    /// Takes over the segment that [`Segments::map_first`] mapped.
+    /// Takes over the segment that [`Memory::map_first`] returned; its unit 0 is in use from the start, for the pool
+    /// itself lives there.
     ///
     /// # Safety
-    /// `base` is that mapping, and `self` is all zero.
-    pub unsafe fn adopt_first(&mut self, base: *mut u8) {
+    /// `first` is that segment, and `self` is all zero but for `memory`.
+    pub unsafe fn adopt_first(&mut self, first: &First) {
         // SAFETY: the caller's promise.
-        unsafe { self.add(base, FIRST_SEGMENT_UNITS) };
-        let segment = Segment::at(base);
-        // SAFETY: `add` wrote the descriptor.
-        unsafe { (*segment).free &= !1 };
+        unsafe { self.add(first.base.as_ptr(), first.units, first.dirty) };
+        let segment = Segment::at(first.base.as_ptr());
+        // SAFETY: `add` wrote the descriptor and put it into the room list.
+        unsafe {
+            (*segment).free &= !1;
+            (*segment).dirty &= !1;
+            self.dirty_units = (*segment).dirty.count_ones() as usize;
+            if (*segment).free == 0 {
+                self.leave_room(segment);
+            }
+        }
         self.limit_units = usize::MAX;
         self.set_soft_limit_units(usize::MAX);
         self.used_units = 1;
-        self.peak_units = 1;
+        self.peak_units = 1 + self.dirty_units;
     }
 
     /// Address of the segment's descriptor line within its unit 0, for whoever must not step on it.
@@ -146,30 +151,64 @@ impl Segments {
     }
 
     /// # Safety
-    /// `base` starts a fresh mapping of `units` units.
-    unsafe fn add(&mut self, base: *mut u8, units: usize) {
+    /// `base` starts a mapping of `units` units that nobody uses, of which those in `dirty` may be in physical memory.
+    pub(super) unsafe fn add(&mut self, base: *mut u8, units: usize, dirty: u64) {
         let segment = Segment::at(base);
         let free = Segment::all_units(units);
         // SAFETY: the descriptor lies in the first page of the mapping the caller promises.
         unsafe {
             segment.write(Segment {
-                next: self.all,
+                next: ptr::null_mut(),
                 prev: ptr::null_mut(),
                 room_next: ptr::null_mut(),
                 room_prev: ptr::null_mut(),
                 free,
-                dirty: 0,
+                dirty,
                 units: units as u32,
                 in_room: 0,
             });
+            self.relink(segment);
+        }
+        self.dirty_units += dirty.count_ones() as usize;
+        self.mapped_units += units;
+        self.map_changes += 1;
+    }
+
+    /// Enters a segment with room into both lists.
+    ///
+    /// # Safety
+    /// `segment` is a live descriptor in neither of them.
+    pub(super) unsafe fn relink(&mut self, segment: *mut Segment) {
+        // SAFETY: the caller's promise; the list holds live descriptors only.
+        unsafe {
+            (*segment).next = self.all;
+            (*segment).prev = ptr::null_mut();
             if !self.all.is_null() {
                 (*self.all).prev = segment;
             }
             self.all = segment;
             self.enter_room(segment);
         }
-        self.mapped_units += units;
-        self.map_changes += 1;
+    }
+
+    /// Takes a segment with room out of both lists.
+    ///
+    /// # Safety
+    /// `segment` is a live descriptor in both of them.
+    pub(super) unsafe fn unlink(&mut self, segment: *mut Segment) {
+        // SAFETY: the caller's promise; neighbours in the list are live descriptors.
+        unsafe {
+            self.leave_room(segment);
+            let (next, prev) = ((*segment).next, (*segment).prev);
+            if prev.is_null() {
+                self.all = next
+            } else {
+                (*prev).next = next
+            }
+            if !next.is_null() {
+                (*next).prev = prev;
+            }
+        }
     }
 
     /// # Safety
@@ -214,7 +253,7 @@ impl Segments {
         if !fits(self) && self.dirty_units > 0 {
             self.purge(0);
         }
-        let fits = fits(self);
+        let fits = fits(self) && self.charge(extra);
         self.limit_refusals += u64::from(!fits);
         fits
     }
@@ -223,7 +262,18 @@ impl Segments {
     /// segment. `None` when the limit or the system says no.
     pub fn acquire(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
         debug_assert!((1..=RUN_UNITS_MAX).contains(&count));
+        self.yield_to_pressure();
+        let acquired = self.acquire_unsettled(count);
+        self.settle();
+        acquired
+    }
+
+    fn acquire_unsettled(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
         let dirty_first = if self.dirty_units >= count { self.find(count, true) } else { None };
+        let dirty_first = match dirty_first {
+            None if self.adopt_cached(count) => self.find(count, true),
+            found => found,
+        };
         let (segment, first) = match dirty_first {
             Some(found) => found,
             None => {
@@ -263,7 +313,7 @@ impl Segments {
         unsafe {
             let start = Segment::base(segment).add(first * CHUNK_SIZE);
             let dirty = (*segment).dirty & bits;
-            if dirty != bits && !os::restore(NonNull::new_unchecked(start), count * CHUNK_SIZE) {
+            if dirty != bits && !self.memory.origin.restore(NonNull::new_unchecked(start), count) {
                 return None;
             }
             // Not the descriptor, which is in use.
@@ -329,20 +379,24 @@ impl Segments {
         None
     }
 
-    /// Maps another segment with room for `count` units: as large as all before it together, so that their number
-    /// grows with the logarithm of the heap at first.
+    /// Units of the next segment, which has to have room for `count`: as many as all before it together, so that their
+    /// number grows with the logarithm of the heap at first.
+    pub(super) fn next_segment_units(&self, count: usize) -> usize {
+        self.mapped_units.clamp(2 * FIRST_SEGMENT_UNITS, SEGMENT_UNITS_MAX).max(count)
+    }
+
+    /// Maps another segment with room for `count` units.
     fn map_segment(&mut self, count: usize) -> Option<()> {
-        let wanted = self.mapped_units.clamp(2 * FIRST_SEGMENT_UNITS, SEGMENT_UNITS_MAX).max(count);
-        let mut units = wanted;
+        let mut units = self.next_segment_units(count);
         let base = loop {
-            match os::map_aligned(units * CHUNK_SIZE, CHUNK_SIZE) {
+            match self.memory.origin.map(units) {
                 Some(base) => break base,
                 None if units > count => units = (units / 2).max(count),
                 None => return None,
             }
         };
         // SAFETY: mapped just now with this many units.
-        unsafe { self.add(base.as_ptr(), units) };
+        unsafe { self.add(base.as_ptr(), units, 0) };
         Some(())
     }
 
@@ -372,6 +426,15 @@ impl Segments {
     /// # Safety
     /// `start` is the first of `count` units in use, unit number `first` of its segment.
     pub unsafe fn extend(&mut self, start: *mut u8, first: usize, count: usize, extra: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let extended = unsafe { self.extend_unsettled(start, first, count, extra) };
+        self.settle();
+        extended
+    }
+
+    /// # Safety
+    /// As [`Segments::extend`].
+    unsafe fn extend_unsettled(&mut self, start: *mut u8, first: usize, count: usize, extra: usize) -> bool {
         let end = first + count + extra;
         // SAFETY: the caller's promise puts the segment's base `first` units before `start`.
         unsafe {
@@ -389,7 +452,7 @@ impl Segments {
                 return false;
             }
             let behind = start.add(count * CHUNK_SIZE);
-            if clean > 0 && !os::restore(NonNull::new_unchecked(behind), extra * CHUNK_SIZE) {
+            if clean > 0 && !self.memory.origin.restore(NonNull::new_unchecked(behind), extra) {
                 return false;
             }
             memory_tools::allow(behind, extra * CHUNK_SIZE);
@@ -423,20 +486,22 @@ impl Segments {
         }
     }
 
-    /// Unmaps every segment; the pool itself goes with the one it lives in.
+    /// Lets go of every segment; the pool itself goes with the one it lives in.
     ///
     /// # Safety
     /// Nobody uses any memory of this pool, nor `self`, any more.
     pub unsafe fn unmap_all(&mut self) {
         self.unmap_spares(0);
+        self.settle();
         let mut segment = self.all;
-        while !segment.is_null() {
-            // SAFETY: the list holds live descriptors; the next one is read before this one is unmapped, and `self`,
-            // which lies in one of them, is not touched again.
-            unsafe {
+        // SAFETY: `self` lies in one of the segments and is not touched again, nor dropped. The list holds live
+        // descriptors; the next one is read before this one goes.
+        unsafe {
+            let mut memory = ptr::read(&raw const self.memory);
+            while !segment.is_null() {
                 let next = (*segment).next;
-                let units = (*segment).units as usize;
-                os::unmap(NonNull::new_unchecked(Segment::base(segment)), units * CHUNK_SIZE);
+                (*segment).dirty |= !(*segment).free & Segment::all_units((*segment).units as usize);
+                memory.let_go(segment);
                 segment = next;
             }
         }

@@ -4,6 +4,7 @@
 use core::ptr::NonNull;
 
 use super::chunk::{ChunkKind, unit_base};
+use super::group::GroupStats;
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, header_of};
 use super::raw::RawPool;
 use super::segment::{FIRST_UNIT_START, SegmentView};
@@ -85,6 +86,8 @@ pub struct PoolStats {
     pub soft_limit_bytes: Option<u64>,
     /// Requests refused because of the limit so far.
     pub limit_refusals: u64,
+    /// Figures of the group that the pool is in, if it is in one.
+    pub group: Option<GroupStats>,
 }
 
 /// Where one chunk, or one large block in a segment, is.
@@ -193,6 +196,7 @@ impl RawPool {
             limit_bytes: (self.segments.limit_units != usize::MAX).then(|| bytes(self.segments.limit_units)),
             soft_limit_bytes: Some(self.segments.soft_limit_units()).filter(|&units| units != usize::MAX).map(bytes),
             limit_refusals: self.segments.limit_refusals,
+            group: self.segments.memory.group_stats(),
             classes,
         }
     }

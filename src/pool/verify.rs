@@ -154,7 +154,12 @@ impl RawPool {
         ] {
             require(counted == written, || format!("{counted} units are {what}, the books say {written}"))?;
         }
-        require(books.used_units + books.dirty_units <= books.peak_units, || "peak below the present".into())
+        let held = books.used_units + books.dirty_units;
+        let charged = books.memory.charged_units;
+        require(!books.memory.in_group() || charged == held, || {
+            format!("{held} units are used or dirty, the group has charged for {charged}")
+        })?;
+        require(held <= books.peak_units, || "peak below the present".into())
     }
 
     fn check_large(&self, census: &Census) -> Checked {

@@ -3,8 +3,8 @@
 
 use std::ptr;
 
+use lua_pool_allocator::Pool;
 use lua_pool_allocator::pool::stats::PoolStats;
-use lua_pool_allocator::{Pool, PoolBuilder};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub struct Block {
     pattern: u8,
 }
 
+// SAFETY: a block belongs to whoever has its pool, and both move together, inside a model.
+unsafe impl Send for Block {}
+
 pub struct Model {
     pub pool: Pool,
     pub blocks: Vec<Block>,
@@ -41,12 +44,11 @@ pub struct Model {
 
 impl Model {
     pub fn new(interval: u32) -> Model {
-        Model::on(Pool::builder().check_interval(interval))
+        Model::on(Pool::builder().check_interval(interval).build().expect("a small mapping"))
     }
 
-    /// A model with a pool that is made as the builder says.
-    pub fn on(builder: PoolBuilder) -> Model {
-        let pool = builder.build().expect("a small mapping");
+    /// A model with a pool of the caller's making.
+    pub fn on(pool: Pool) -> Model {
         Model { pool, blocks: Vec::new(), next_pattern: 1 }
     }
 

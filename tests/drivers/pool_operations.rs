@@ -12,7 +12,11 @@ const BYTES_MAX: usize = 8 << 20;
 
 /// Runs the requests that `data` stands for, four bytes each; then everything is freed.
 pub fn run(data: &[u8]) {
-    let mut model = Model::new(0);
+    run_on(Model::new(0), data);
+}
+
+/// The same on a given pool, which is dropped at the end.
+pub fn run_on(mut model: Model, data: &[u8]) {
     for (number, bytes) in data.chunks_exact(4).enumerate() {
         let request = request([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let live: usize = model.blocks.iter().map(|block| block.size).sum();

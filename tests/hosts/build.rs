@@ -61,14 +61,20 @@ fn strict_compiler(source: &Path) -> Command {
     command
 }
 
-/// Compiles a header alone, as a given language.
-pub fn check_header(name: &str, compiler: &str, language: &[&str], includes: &[&Path]) {
+/// Compiles a header alone, as a given language. False if there is no such compiler.
+pub fn check_header(name: &str, compiler: &str, language: &[&str], includes: &[&Path]) -> bool {
+    if Command::new(compiler).arg("--version").output().is_err() {
+        return false;
+    }
     let mut command = Command::new(compiler);
-    command.args(language).args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]);
+    command.args(language).args(["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow", "-Werror"]);
     for include in includes.iter().copied().chain([root().join("include").as_path()]) {
         command.arg("-I").arg(include);
     }
-    c_compiler::run(command.arg(root().join("include").join(name)));
+    // Included, as a host does: a compiler says other things of what it is given as the main file.
+    let header = root().join("include").join(name);
+    c_compiler::run(command.args(["-fsyntax-only", "-include"]).arg(header).arg("/dev/null"));
+    true
 }
 
 /// Compiles and links a host; the program is put into `folder`.

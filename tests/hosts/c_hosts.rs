@@ -16,7 +16,9 @@ fn the_header_compiles_without_warnings_in_every_language() {
         ("c++", ["-xc++", "-std=c++11"]),
         ("c++", ["-xc++", "-std=c++17"]),
     ] {
-        check_header("lua_pool.h", compiler, &language, &[]);
+        assert!(check_header("lua_pool.h", compiler, &language, &[]), "there is no {compiler}");
+        // What the other common compiler says, where it is installed.
+        check_header("lua_pool.h", if compiler == "cc" { "clang" } else { "clang++" }, &language, &[]);
     }
 }
 
@@ -244,6 +246,18 @@ fn an_installed_library_is_found_by_pkg_config() {
     let described = std::fs::read_to_string(prefix.join("lib/pkgconfig/lua_pool_allocator.pc")).expect("the .pc file");
     assert!(described.starts_with("prefix=/opt/lua pool\n"), "{described}");
     assert!(described.contains(concat!("\nVersion: ", env!("CARGO_PKG_VERSION"), "\n")), "{described}");
+
+    // A folder with a space, as a shell gets it from pkg-config: by eval.
+    if Command::new("pkg-config").arg("--version").output().is_ok() {
+        let here = folder.path().join("a folder");
+        succeeds(install.env("PREFIX", &here).env_remove("DESTDIR"));
+        let build = "printf '#include <lua_pool.h>\nint main (void) { return lua_pool_close(lua_pool_new(NULL)); }\n' \
+            >host.c && eval cc -o host host.c $(pkg-config --cflags --libs lua_pool_allocator)";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", build]).current_dir(folder.path());
+        succeeds(shell.env("PKG_CONFIG_PATH", here.join("lib/pkgconfig")));
+        succeeds(Command::new(folder.path().join("host")).env("LD_LIBRARY_PATH", here.join("lib")));
+    }
 
     install.env("PREFIX", "relative").env_remove("DESTDIR");
     let refused = install.output().expect("a shell");

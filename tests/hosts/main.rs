@@ -8,6 +8,7 @@ mod support;
 mod build;
 mod c_hosts;
 mod debian;
+mod memory;
 mod preload;
 mod rust_hosts;
 

@@ -34,6 +34,7 @@ use super::chunk::{ChunkKind, is_sound};
 use super::layout::{CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::raw::RawPool;
 use super::size_class::{block_size, class_of_aligned};
+use super::source::Origin;
 use super::verify::is_block_of;
 use crate::os;
 use misuse::{Misuse, die};
@@ -68,15 +69,17 @@ pub struct Hardened {
 }
 
 impl Hardened {
-    /// The layer of a new pool; its secrets come from the system's randomness.
-    fn new() -> Box<Hardened> {
+    /// The layer of a new pool; its secrets come from the system's randomness. Pages of memory that is not the system's
+    /// are not ours to protect: whoever gets it back must be able to use it.
+    fn new(origin: Origin) -> Box<Hardened> {
+        let can_guard = |bytes: &usize| matches!(origin, Origin::System) && *bytes <= large::GUARD_BYTES_MAX;
         // Two of these differ by one in what they hash with, not in what comes out.
         let secret = || RandomState::new().build_hasher().finish();
         Box::new(Hardened {
             lists: [ptr::null_mut(); CLASS_COUNT],
             table: Table::default(),
             secrets: [secret(), secret()],
-            guard_bytes: Some(os::page_bytes()).filter(|&bytes| bytes <= large::GUARD_BYTES_MAX),
+            guard_bytes: Some(os::page_bytes()).filter(can_guard),
         })
     }
 
@@ -479,7 +482,7 @@ pub fn report_wrong_function() -> *mut u8 {
 impl RawPool {
     /// Makes this fresh pool a hardened one.
     pub fn harden(&mut self) {
-        self.hardened = Box::into_raw(Hardened::new());
+        self.hardened = Box::into_raw(Hardened::new(self.segments.memory.origin));
         fault::watch(self);
     }
 
