@@ -3,6 +3,8 @@
 use lua_pool_allocator::pool::layout::{CHUNK_SIZE, CLASS_COUNT, SMALL_MAX};
 use lua_pool_allocator::pool::size_class::block_size;
 
+use lua_pool_allocator::{Pool, PoolBuilder};
+
 use super::model::{Model, OldSize, Request};
 
 /// The whole pool is checked after so many requests, and at the end.
@@ -12,7 +14,16 @@ const BYTES_MAX: usize = 8 << 20;
 
 /// Runs the requests that `data` stands for, four bytes each; then everything is freed.
 pub fn run(data: &[u8]) {
-    let mut model = Model::new(0);
+    run_on(Pool::builder(), data);
+}
+
+/// The same in a hardened pool.
+pub fn run_hardened(data: &[u8]) {
+    run_on(Pool::builder().hardened(true), data);
+}
+
+fn run_on(builder: PoolBuilder, data: &[u8]) {
+    let mut model = Model::on(builder);
     for (number, bytes) in data.chunks_exact(4).enumerate() {
         let request = request([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let live: usize = model.blocks.iter().map(|block| block.size).sum();
