@@ -71,7 +71,7 @@ fn mutate(inputs: &[Input], choices: &mut Seeded) -> Input {
     input
 }
 
-fn mutations(target: &str, driver: fn(&[u8]), default_time: Duration, seed: u64) {
+fn mutations(target: &str, driver: fn(&[u8]), hardened: fn(&[u8]), default_time: Duration, seed: u64) {
     let inputs: Vec<Input> = corpus(target).into_iter().map(|(_, input)| input).collect();
     let time = std::env::var("LUA_POOL_FUZZ_SECONDS")
         .map_or(default_time, |seconds| Duration::from_secs(seconds.parse().expect("a number of seconds")));
@@ -83,7 +83,12 @@ fn mutations(target: &str, driver: fn(&[u8]), default_time: Duration, seed: u64)
         // What ends the process is to be found here.
         let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{target}.last"));
         fs::write(&last, &input).expect("a file for the input");
-        driver(&input);
+        // Some of them in a hardened pool.
+        if runs.is_multiple_of(4) {
+            hardened(&input)
+        } else {
+            driver(&input)
+        }
         runs += 1;
     }
     println!("{target}: {runs} executions");
@@ -101,6 +106,16 @@ fn the_corpus_of_lua_source_gives_everything_back() {
 }
 
 #[test]
+fn the_corpus_of_pool_operations_agrees_with_the_model_in_a_hardened_pool() {
+    replay("pool_operations", drivers::pool_operations::run_hardened);
+}
+
+#[test]
+fn the_corpus_of_lua_source_gives_everything_back_in_a_hardened_pool() {
+    replay("lua_source", drivers::lua_source::run_hardened);
+}
+
+#[test]
 fn generated_programs_give_everything_back() {
     for seed in 0..150 {
         let text = drivers::generator::program(&mut Seeded::new(seed), 20);
@@ -111,11 +126,17 @@ fn generated_programs_give_everything_back() {
 #[test]
 #[ignore = "takes a minute"]
 fn pool_operations_near_the_corpus_agree_with_the_model() {
-    mutations("pool_operations", drivers::pool_operations::run, Duration::from_secs(30), 1);
+    mutations(
+        "pool_operations",
+        drivers::pool_operations::run,
+        drivers::pool_operations::run_hardened,
+        Duration::from_secs(30),
+        1,
+    );
 }
 
 #[test]
 #[ignore = "takes a minute"]
 fn lua_sources_near_the_corpus_give_everything_back() {
-    mutations("lua_source", drivers::lua_source::run, Duration::from_secs(30), 2);
+    mutations("lua_source", drivers::lua_source::run, drivers::lua_source::run_hardened, Duration::from_secs(30), 2);
 }

@@ -58,6 +58,10 @@ impl RawPool {
 
     /// Gives chunks with no used block, which their classes keep for the next burst, back to the segments.
     fn release_empty_chunks(&mut self) {
+        // SAFETY: null, or the layer of this pool.
+        if let Some(hardened) = unsafe { self.hardened.as_mut() } {
+            hardened.trim();
+        }
         for class in 1..CLASS_COUNT {
             let mut header = self.classes[class].queue.head;
             while !header.is_null() {
@@ -75,10 +79,6 @@ impl RawPool {
 
     /// Gives free memory back to the system until at most `keep_bytes` of it are left. Returns the bytes given back.
     pub fn trim(&mut self, keep_bytes: usize) -> usize {
-        // SAFETY: null, or the layer of this pool.
-        if let Some(hardened) = unsafe { self.hardened.as_mut() } {
-            hardened.trim();
-        }
         self.release_empty_chunks();
         self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE
     }

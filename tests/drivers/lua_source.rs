@@ -6,7 +6,7 @@ use lua_pool_allocator::lua_ffi::{
     LUA_MASKCOUNT, LUA_OK, lua_Debug, lua_State, lua_close, lua_newstate, lua_pcall, lua_pushcfunction, lua_sethook,
     luaL_error, luaL_loadbufferx, luaL_openlibs,
 };
-use lua_pool_allocator::{Pool, lua_pool_alloc};
+use lua_pool_allocator::{Pool, PoolBuilder};
 
 use super::generator::{Bytes, program};
 
@@ -34,17 +34,26 @@ function print(...) for i = 1, select('#', ...) do tostring((select(i, ...))) en
 /// Runs `data`: as the text of a program, or, from a first byte that no text begins with, as the choices of the
 /// generator.
 pub fn run(data: &[u8]) {
+    run_on(Pool::builder(), data);
+}
+
+/// The same in a hardened pool.
+pub fn run_hardened(data: &[u8]) {
+    run_on(Pool::builder().hardened(true), data);
+}
+
+fn run_on(builder: PoolBuilder, data: &[u8]) {
     match data.split_first() {
-        Some((first, choices)) if *first >= 0x80 => run_text(program(&mut Bytes(choices), 12).as_bytes()),
-        _ => run_text(data),
+        Some((first, choices)) if *first >= 0x80 => run_text(builder, program(&mut Bytes(choices), 12).as_bytes()),
+        _ => run_text(builder, data),
     }
 }
 
-fn run_text(text: &[u8]) {
-    let pool = Pool::builder().limit_bytes(LIMIT).check_interval(CHECK_INTERVAL).build().expect("a pool");
+fn run_text(builder: PoolBuilder, text: &[u8]) {
+    let pool = builder.limit_bytes(LIMIT).check_interval(CHECK_INTERVAL).build().expect("a pool");
     // SAFETY: the pool outlives the state. What may raise an error runs inside of `lua_pcall`, or raises none.
     unsafe {
-        let state = lua_newstate(lua_pool_alloc, pool.as_ud());
+        let state = lua_newstate(pool.alloc_function(), pool.as_ud());
         assert!(!state.is_null(), "the limit is large enough for a state");
         lua_pushcfunction(state, open_libraries);
         assert_eq!(lua_pcall(state, 0, 0, 0), LUA_OK);

@@ -3,6 +3,8 @@
 use lua_pool_allocator::pool::layout::{CHUNK_SIZE, CLASS_COUNT, SMALL_MAX};
 use lua_pool_allocator::pool::size_class::block_size;
 
+use lua_pool_allocator::Pool;
+
 use super::model::{Model, OldSize, Request};
 
 /// The whole pool is checked after so many requests, and at the end.
@@ -13,6 +15,11 @@ const BYTES_MAX: usize = 8 << 20;
 /// Runs the requests that `data` stands for, four bytes each; then everything is freed.
 pub fn run(data: &[u8]) {
     run_on(Model::new(0), data);
+}
+
+/// The same in a hardened pool.
+pub fn run_hardened(data: &[u8]) {
+    run_on(Model::on(Pool::builder().hardened(true).build().expect("a small mapping")), data);
 }
 
 /// The same on a given pool, which is dropped at the end.

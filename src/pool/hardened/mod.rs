@@ -98,7 +98,7 @@ impl Hardened {
         self.table.retire(base.addr());
     }
 
-    /// To be told of a trim.
+    /// Gives back memory that is not needed for chunks that are gone.
     pub fn trim(&mut self) {
         self.table.trim();
     }

@@ -206,13 +206,9 @@ impl Table {
         }
     }
 
-    /// Gives back what is known of units without a live block.
+    /// Gives back what is known of units without blocks.
     pub fn trim(&mut self) {
-        for unit in &mut self.places {
-            if unit.sizes.as_ref().is_some_and(|sizes| sizes.iter().all(|&size| size == 0 || size == FREED)) {
-                unit.sizes = None;
-            }
-        }
+        self.places.iter_mut().filter(|unit| unit.retired).for_each(|unit| unit.sizes = None);
     }
 
     /// Address of every live small block, with its size.
