@@ -25,6 +25,9 @@
 ** ERRORS. Functions that can fail return a code: 0 (LUA_POOL_OK) or one of
 ** LUA_POOL_ERR*. The same code goes with a message to the pool's error
 ** callback; without one, the message goes to standard error as one line.
+** Where such a function takes a pool or a group, NULL is LUA_POOL_ERRARG
+** and one that was closed LUA_POOL_ERRCLOSED; what else it can return is
+** said with it. Nothing has changed then.
 ** "Out of memory" inside Lua is not such an error: lua_pool_alloc returns
 ** NULL then, and Lua collects garbage or raises its own error.
 **
@@ -201,14 +204,15 @@ lua_pool *lua_pool_new (const lua_pool_config *config);
 /*
 ** Frees a pool. Every state on it must have been closed (lua_close).
 ** Closing a pool twice is LUA_POOL_ERRCLOSED; using a state on a closed
-** pool is undefined (in practice the program ends: the memory is gone).
+** pool is undefined: its memory is gone, or another's.
 */
 int lua_pool_close (lua_pool *pool);
 
 /*
-** The lua_Alloc function for every pool; 'ud' is the pool. Unlike
-** realloc, it never fails to make a block smaller. Blocks are aligned to
-** 16 bytes where C code may put its own data (userdata, buffers), else 8.
+** The lua_Alloc function for every pool; 'ud' is the pool. It returns NULL
+** when there is no memory; a NULL pool never has any. Unlike realloc, it
+** never fails to make a block smaller. Blocks are aligned to 16 bytes
+** where C code may put its own data (userdata, buffers), else to 8.
 */
 void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
 
@@ -235,7 +239,8 @@ void *lua_pool_alloc_checked (void *ud, void *ptr, size_t osize,
 /*
 ** Fills in the figures. 'size' is sizeof(lua_pool_statistics); it lets old
 ** hosts run with newer libraries and the other way round. Takes time
-** proportional to the number of 64 KiB chunks.
+** proportional to the number of 64 KiB chunks. LUA_POOL_ERRARG if 'stats'
+** is NULL.
 */
 int lua_pool_stats (const lua_pool *pool, lua_pool_statistics *stats,
                     size_t size);
@@ -243,6 +248,7 @@ int lua_pool_stats (const lua_pool *pool, lua_pool_statistics *stats,
 /*
 ** Sets the limit in bytes; 0: none. A limit below what is in use is
 ** taken: nothing is lost, and requests for more fail until there is less.
+** LUA_POOL_ERRARG for 1 to 65535.
 */
 int lua_pool_set_limit (lua_pool *pool, size_t limit_bytes);
 
@@ -257,12 +263,16 @@ int lua_pool_set_limit (lua_pool *pool, size_t limit_bytes);
 **       lua_pool_full_collection_ended(pool);
 **     }
 **
-** The latter two are unchecked: 'pool' is a live pool.
+** LUA_POOL_ERRARG for a limit of 1 to 65535. The other two are unchecked:
+** 'pool' is a live pool.
 */
 int lua_pool_set_soft_limit (lua_pool *pool, size_t limit_bytes);
 int lua_pool_collection_wanted (void *pool);
 
-/* Sets when free memory goes back to the system: a LUA_POOL_PURGE_*. */
+/*
+** Sets when free memory goes back to the system: a LUA_POOL_PURGE_*;
+** LUA_POOL_ERRARG for anything else.
+*/
 int lua_pool_set_purge_mode (lua_pool *pool, unsigned mode);
 
 /*
@@ -298,11 +308,17 @@ lua_pool_group *lua_pool_group_new (const lua_pool_group_config *config);
 */
 int lua_pool_group_free (lua_pool_group *group);
 
-/* Fills in the figures. 'size' is sizeof(lua_pool_group_statistics). */
+/*
+** Fills in the figures. 'size' is sizeof(lua_pool_group_statistics).
+** LUA_POOL_ERRARG if 'stats' is NULL.
+*/
 int lua_pool_group_stats (const lua_pool_group *group,
                           lua_pool_group_statistics *stats, size_t size);
 
-/* Sets the limit of all pools together, as lua_pool_set_limit does. */
+/*
+** Sets the limit of all pools together, as lua_pool_set_limit does for
+** one; LUA_POOL_ERRARG for 1 to 65535.
+*/
 int lua_pool_group_set_limit (lua_pool_group *group, size_t limit_bytes);
 
 /*

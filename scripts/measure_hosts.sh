@@ -30,6 +30,8 @@ table.sort(words)
 print(trees, #kept, kept[1].call(), words[1])
 LUA
 script=$(realpath "$script")
+# Nobody waits for ncat's child, so it has to tell by itself how long it took; closing the state is not in that.
+printf 'dofile [==[%s]==] print("clock " .. os.clock())\n' "$script" >"$folder/clocked.lua"
 
 echo "building ..." >&2
 PREFIX=$folder/prefix scripts/install.sh >/dev/null 2>&1
@@ -42,7 +44,7 @@ target=${CARGO_TARGET_DIR:-$root/target}/mlua_host
 serve() {
     local port=$1
     shift
-    "$@" /usr/bin/ncat -l 127.0.0.1 "$port" --lua-exec "$script" </dev/null &
+    "$@" /usr/bin/ncat -l 127.0.0.1 "$port" --lua-exec "$folder/clocked.lua" </dev/null &
     local server=$!
     # Not before it listens: the first connection is the only one.
     until grep -qi ":$(printf %04X "$port") 00000000:0000 0A" /proc/net/tcp; do sleep 0.05; done
@@ -70,8 +72,11 @@ cpu_seconds() {
     local TIMEFORMAT='%3U %3S'
     for _ in 1 2 3 4 5; do
         next_port
-        { time run "$@" >"$folder/out" 2>"$folder/err"; } 2>&1
-    done | awk '{ print $1 + $2 }' | sort -n | head -n 1
+        local told
+        told=$({ time run "$@" >"$folder/out" 2>"$folder/err"; } 2>&1)
+        sed -n 's/^clock //p' "$folder/out" | grep . || awk '{ print $1 + $2 }' <<<"$told"
+        sed -i '/^clock /d' "$folder/out"
+    done | sort -n | head -n 1
 }
 
 million_instructions() { # the sum over all processes

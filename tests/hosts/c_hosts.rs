@@ -193,6 +193,13 @@ fn a_debug_build_refuses_a_second_thread_without_being_asked() {
 }
 
 #[test]
+fn a_debug_build_refuses_a_state_of_another_thread_on_the_same_pool() {
+    let (_, out) = misuse("dev", "states-debug");
+    assert!(out.starts_with("callback: 4 another thread uses this pool"), "{out}");
+    assert!(out.ends_with("state of another thread: no\nstate of this thread: yes\nclose: 0\n"), "{out}");
+}
+
+#[test]
 fn a_write_after_free_is_found_by_the_checker() {
     let (_, out) = misuse("release", "corrupt");
     assert!(out.starts_with("callback: 6 lua_pool_verify: ") && out.ends_with("found: yes\n"), "{out}");

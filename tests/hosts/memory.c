@@ -237,7 +237,7 @@ static void shared_limit (void) {
   L = lua_newstate(lua_pool_alloc, first);
   luaL_requiref(L, "_G", luaopen_base, 1);
   luaL_requiref(L, "alloc", luaopen_alloc, 1);
-  luaL_dostring(L, "local g = alloc.stats().group print(g.pools, g.limit, g.committed)");
+  show("figures", luaL_dostring(L, "local g = alloc.stats().group print(g.pools, g.limit, g.committed)") == 0);
   show("the first fits", luaL_dostring(L, "t = {} for i = 1, 8e3 do t[i] = { i } end") == 0);
   show("the second fits", work(second, "local t = {} for i = 1, 2e4 do t[i] = { i } end") == 0);
   lua_close(L);

@@ -96,6 +96,6 @@ fn states_of_several_threads_share_a_group() {
 #[test]
 fn states_of_a_group_share_its_limit() {
     let (out, _) = memory("release", "limit");
-    let expected = "2\t2097152\t131072\nthe first fits: yes\nnot enough memory\nthe second fits: no\nthe second fits alone: yes\n0 0\n";
+    let expected = "2\t2097152\t131072\nfigures: yes\nthe first fits: yes\nnot enough memory\nthe second fits: no\nthe second fits alone: yes\n0 0\n";
     assert_eq!(out, expected);
 }

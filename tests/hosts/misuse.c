@@ -31,6 +31,10 @@ static void *use_unchecked (void *pool) {
   return lua_pool_alloc(pool, NULL, 0, 100);
 }
 
+static void *make_state (void *pool) {
+  return lua_newstate(lua_pool_alloc, pool);
+}
+
 static void show (const char *what, int works) {
   printf("%s: %s\n", what, works ? "yes" : "no");
 }
@@ -100,6 +104,14 @@ int main (int argc, char **argv) {
     pthread_create(&thread, NULL, user, pool);
     pthread_join(thread, &result);
     show("after hand-over", result != NULL);
+  }
+  else if (strcmp(what, "states-debug") == 0) {
+    lua_State *first = (lua_State *)make_state(pool);
+    pthread_create(&thread, NULL, make_state, pool);
+    pthread_join(thread, &result);
+    show("state of another thread", result != NULL);
+    show("state of this thread", luaL_dostring(first, "return {}") == 0);
+    lua_close(first);
   }
   else if (strcmp(what, "corrupt") == 0) {
     char *first = (char *)lua_pool_alloc(pool, NULL, 4, 24);
