@@ -64,7 +64,9 @@ pub const LUA_TBOOLEAN: c_int = 1;
 lua_functions! {
     fn lua_type(state: *mut lua_State, index: c_int) -> c_int;
     fn lua_toboolean(state: *mut lua_State, index: c_int) -> c_int;
+    fn lua_pushboolean(state: *mut lua_State, value: c_int);
     fn lua_pushnil(state: *mut lua_State);
+    fn luaL_checklstring(state: *mut lua_State, argument: c_int, len: *mut usize) -> *const c_char;
     fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
     fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     fn lua_getallocf(state: *mut lua_State, ud: *mut *mut c_void) -> lua_Alloc;
@@ -74,6 +76,7 @@ lua_functions! {
     fn lua_pushthread(state: *mut lua_State) -> c_int;
     fn lua_pushinteger(state: *mut lua_State, value: lua_Integer);
     fn lua_pushcclosure(state: *mut lua_State, function: lua_CFunction, upvalues: c_int);
+    fn lua_pushlstring(state: *mut lua_State, text: *const c_char, len: usize) -> *const c_char;
     fn lua_pushstring(state: *mut lua_State, text: *const c_char) -> *const c_char;
     fn lua_createtable(state: *mut lua_State, array: c_int, hash: c_int);
     fn lua_setfield(state: *mut lua_State, index: c_int, key: *const c_char);

@@ -88,6 +88,7 @@ mod faults;
 pub mod faults;
 #[cfg(all(test, feature = "programs"))]
 mod faults_test;
+mod flame_graph;
 mod lua_alloc;
 #[cfg(feature = "mlua")]
 pub mod mlua;
@@ -95,6 +96,7 @@ pub mod os;
 pub mod pool;
 #[cfg(all(preload, unix))]
 mod preload;
+mod profile;
 pub mod settings;
 
 #[cfg(feature = "programs")]

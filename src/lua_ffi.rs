@@ -143,6 +143,7 @@ unsafe extern "C-unwind" {
     pub fn luaL_traceback(state: *mut lua_State, of: *mut lua_State, message: *const c_char, level: c_int);
     pub fn luaL_checkstack(state: *mut lua_State, n: c_int, message: *const c_char);
     pub fn luaL_len(state: *mut lua_State, index: c_int) -> lua_Integer;
+    pub fn luaL_checklstring(state: *mut lua_State, argument: c_int, len: *mut usize) -> *const c_char;
     pub fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
     pub fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     pub fn luaL_error(state: *mut lua_State, format: *const c_char, ...) -> c_int;

@@ -36,6 +36,16 @@ fn a_changed_file_of_the_suite_is_named() {
     assert!(message.contains("testes/a"), "{message}");
 }
 
+#[test]
+fn lua54_pool_passes_in_full_while_it_is_profiled() {
+    let path = support::scratch().join("official_suite.folded");
+    let path = path.to_str().expect("a path in Unicode");
+    passes(
+        env!("CARGO_BIN_EXE_lua54_pool"),
+        &[("LUA_POOL_PROFILE", path), ("LUA_POOL_PROFILE_BYTES", "1K"), ("LUA_POOL_CHECK", "1")],
+    );
+}
+
 fn passes(program: &str, environment: &[(&str, &str)]) {
     official_suite::passes(Path::new(program), &[], environment, &MAY_LEAVE_OUT);
 }

@@ -84,12 +84,34 @@ pub fn block_ranges(header: *mut ChunkHeader, unit: usize) -> [core::ops::Range<
     [color + HEADER_SIZE..CHUNK_SIZE, 0..color]
 }
 
-/// Carves the next blocks of `size` bytes into a list in address order. Returns its head (null when nothing is left)
-/// and its length.
+/// Takes the first `count` of the chunk's free blocks off its list, fewer than there are. The chunk stays in its queue.
+///
+/// # Safety
+/// `header` is a live, queued chunk of small blocks with more than `count` free ones; `count` is not 0.
+pub unsafe fn take_some(header: *mut ChunkHeader, count: u32) -> *mut FreeBlock {
+    // SAFETY: the caller's promise; the list has a block behind each of the first `count`.
+    unsafe {
+        let list = (*header).free;
+        let mut last = list;
+        for _ in 1..count {
+            last = (*last).next;
+        }
+        (*header).free = (*last).next;
+        (*last).next = ptr::null_mut();
+        // A queued chunk counts down to its last used block; it just got more of them.
+        let listed = (*header).free_count() - count;
+        let used = (*header).carved - listed;
+        ((*header).listed, (*header).armed, (*header).countdown) = (listed, used, used);
+        list
+    }
+}
+
+/// Carves the next blocks of `size` bytes, at most `most`, into a list in address order. Returns its head (null when
+/// nothing is left) and its length.
 ///
 /// # Safety
 /// `header` is the live header of a chunk of small blocks of this size.
-pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u32) {
+pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut FreeBlock, u32) {
     let base = unit_base(header);
     // SAFETY: the caller's promise; every block carved lies in one of the chunk's ranges, between the cursor, below
     // which everything was handed out, and the range's end.
@@ -103,7 +125,7 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u
 
         let room = (range.end - start) / size;
         let page_left = CARVE_BYTES - start % CARVE_BYTES;
-        let count = (page_left / size).clamp(1, room.max(1)).min(room);
+        let count = (page_left / size).clamp(1, room.max(1)).min(room).min(most as usize);
         let end = start + count * size;
         (*header).cursor = if end + size <= range.end {
             end as u32

@@ -3,11 +3,13 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 use std::fmt;
+use std::path::Path;
 
 use super::purge::PurgeMode;
 use super::raw::RawPool;
 use super::stats::PoolStats;
 use super::verify::Violation;
+use crate::profile;
 
 /// Why a pool could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +211,24 @@ impl Pool {
     /// To be called after a full collection of the state's, where the host knows of one; lua54_pool does it itself.
     pub fn full_collection_ended(&mut self) {
         self.raw_mut().full_collection_ended();
+    }
+
+    /// Starts a profile of where the states on this pool take memory, to be written to `path` by
+    /// [`Pool::stop_profile`] or when the pool goes: as a flame graph if the name ends in ".svg", else as folded stacks.
+    /// One byte in `bytes_per_sample`, on average, is looked at. A profile that is on already ends before.
+    ///
+    /// # Errors
+    /// A line that says why there is no profile: the file, or a Lua core without the pool's fast path.
+    pub fn start_profile(&mut self, path: &Path, bytes_per_sample: usize) -> Result<(), String> {
+        profile::start(self.raw_mut(), path, bytes_per_sample)
+    }
+
+    /// Ends the profile, if one is on, and writes it. Whether one was.
+    ///
+    /// # Errors
+    /// A line that says why it could not be written.
+    pub fn stop_profile(&mut self) -> Result<bool, String> {
+        profile::stop(self.raw_mut())
     }
 
     /// Runs the whole-pool checker.

@@ -12,6 +12,7 @@
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
 //! - `raw`: the slow path behind allocate, free and reallocate,
+//! - [`sample`]: which allocations a profile looks at,
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
 
@@ -25,6 +26,7 @@ pub mod layout;
 mod owner;
 mod purge;
 mod raw;
+pub mod sample;
 mod segment;
 pub mod size_class;
 pub mod stats;

@@ -1,10 +1,12 @@
 //! The pool itself: fast path and slow path of allocate, free and reallocate.
 
+use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
 use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
 use crate::faults;
@@ -41,14 +43,14 @@ pub struct ClassState {
 }
 
 impl ClassState {
-    /// The next blocks, of `size` bytes, of the chunk being carved.
+    /// The next blocks, of `size` bytes and no more than `most`, of the chunk being carved.
     ///
     /// # Safety
     /// `carving` is a live chunk of this class with blocks left.
-    unsafe fn carve(&mut self, size: usize) -> *mut FreeBlock {
+    unsafe fn carve(&mut self, size: usize, most: u32) -> *mut FreeBlock {
         // SAFETY: the caller's promise.
         unsafe {
-            let (list, count) = chunk::carve(self.carving, size);
+            let (list, count) = chunk::carve(self.carving, size, most);
             if !(*self.carving).can_carve() {
                 self.carving = ptr::null_mut();
             }
@@ -117,6 +119,10 @@ pub struct RawPool {
     chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
     pub(super) counted_before: CountsBefore,
+    /// What the Lua core on this pool can tell; null if it is none with the fast path.
+    pub(super) core: *const Core,
+    /// The profile that is on.
+    pub(super) sampler: Option<Box<Sampler>>,
 }
 
 impl RawPool {
@@ -144,6 +150,7 @@ impl RawPool {
         // lies in one of them.
         unsafe {
             let pool = pool.as_ptr();
+            drop((*pool).stop_sampling());
             let mut header = (*pool).large.head;
             while !header.is_null() {
                 let next = (*header).next;
@@ -181,7 +188,7 @@ impl RawPool {
     fn allocate_class(&mut self, class: Class) -> *mut u8 {
         let block = self.lists.free[class];
         if block.is_null() {
-            return self.refill(class);
+            return self.refill(class, ptr::null_mut());
         }
         // SAFETY: the list holds free blocks of this pool, each large enough for its link.
         self.lists.free[class] = unsafe { (*block).next };
@@ -207,16 +214,22 @@ impl RawPool {
         }
     }
 
-    /// Fills the allocation list of `class` and takes one block from it; null when there is no memory.
+    /// Fills the allocation list of `class` and takes one block from it; null when there is no memory. `thread` is the
+    /// Lua thread that wants it, null if that is not known.
     #[cold]
     #[inline(never)]
-    pub fn refill(&mut self, class: Class) -> *mut u8 {
+    pub fn refill(&mut self, class: Class, thread: *mut c_void) -> *mut u8 {
+        if self.sampler.is_some() { self.refill_sampled(class, thread) } else { self.refill_at_most(class, u32::MAX) }
+    }
+
+    /// Fills the allocation list of `class` with at most `most` blocks, where that can be chosen, and takes one of them.
+    pub(super) fn refill_at_most(&mut self, class: Class, most: u32) -> *mut u8 {
         debug_assert!(self.lists.free[class].is_null());
         if faults::request_fails() {
             return ptr::null_mut();
         }
         // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have this size.
-        let list = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
+        let list = unsafe { self.take_freed(class, most).unwrap_or_else(|| self.take_fresh(class, most)) };
         if list.is_null() {
             return ptr::null_mut();
         }
@@ -241,11 +254,11 @@ impl RawPool {
         }
     }
 
-    /// The list of the queue's newest chunk.
+    /// The list of the queue's newest chunk, `most` blocks of it.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_freed(&mut self, class: Class) -> Option<*mut FreeBlock> {
+    unsafe fn take_freed(&mut self, class: Class, most: u32) -> Option<*mut FreeBlock> {
         let state = &mut self.classes[class];
         state.last_taken = self.chunk_clock;
         let header = state.queue.head;
@@ -254,6 +267,11 @@ impl RawPool {
         }
         // SAFETY: a chunk in the queue is live and has at least one free block.
         unsafe {
+            if most < (*header).free_count() {
+                state.returned += u64::from(most);
+                state.handed += u64::from(most);
+                return Some(chunk::take_some(header, most));
+            }
             state.queue.remove(header);
             let (list, count) = ((*header).free, (*header).free_count());
             (*header).free = ptr::null_mut();
@@ -271,7 +289,7 @@ impl RawPool {
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_fresh(&mut self, class: Class) -> *mut FreeBlock {
+    unsafe fn take_fresh(&mut self, class: Class, most: u32) -> *mut FreeBlock {
         let base = self.base();
         let pool = ptr::from_mut(self).cast::<u8>();
         let state = &mut self.classes[class];
@@ -293,7 +311,7 @@ impl RawPool {
                         return state.take_parked();
                     }
                     if let Some(donor) = self.donor(class) {
-                        return self.take_freed(donor).unwrap_or(ptr::null_mut());
+                        return self.take_freed(donor, most).unwrap_or(ptr::null_mut());
                     }
                 }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
@@ -306,7 +324,7 @@ impl RawPool {
                 state.carving = header;
                 state.chunks_acquired += 1;
             }
-            self.classes[class].carve(size)
+            self.classes[class].carve(size, most)
         }
     }
 
@@ -324,12 +342,12 @@ impl RawPool {
         for other in (class + 1..CLASS_COUNT).filter(|&other| block_size(other).is_multiple_of(stride)) {
             // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have its size.
             unsafe {
-                if let Some(list) = self.take_freed(other) {
+                if let Some(list) = self.take_freed(other, u32::MAX) {
                     return list;
                 }
                 let state = &mut self.classes[other];
                 if !state.carving.is_null() {
-                    return state.carve(block_size(other));
+                    return state.carve(block_size(other), u32::MAX);
                 }
             }
         }
