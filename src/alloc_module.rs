@@ -5,9 +5,10 @@ use std::{ptr, slice};
 
 use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushboolean,
-    lua_pushcclosure, lua_pushinteger, lua_pushlstring, lua_pushnil, lua_pushstring, lua_rawseti, lua_setfield,
-    lua_toboolean, lua_type, luaL_argerror, luaL_checkinteger, luaL_checklstring,
+    LUA_GCCOUNT, LUA_GCCOUNTB, LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State,
+    lua_createtable, lua_gc, lua_pushboolean, lua_pushcclosure, lua_pushinteger, lua_pushlstring, lua_pushnil,
+    lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type, luaL_argerror, luaL_checkinteger,
+    luaL_checklstring,
 };
 use crate::pool::RawPool;
 use crate::pool::layout::{CHUNK_SIZE, CLASS_COUNT};
@@ -270,9 +271,13 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
     unsafe {
         // The figures are taken before the tables that report them are made.
         let figures = pool(state).map(|pool| (pool.stats(), pool.resident_bytes().unwrap_or(0)));
+        let requested = requested_bytes(state);
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
-        lua_createtable(state, 0, 16);
+        lua_createtable(state, 0, 18);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
+        let requested = figures.as_ref().map_or(0, |_| requested);
+        set_integer(state, c"requested", requested);
+        set_integer(state, c"slack", value(|stats| stats.live_bytes).saturating_sub(requested));
         set_integer(state, c"used", value(|stats| stats.used_bytes));
         set_integer(state, c"cached", value(|stats| stats.cached_bytes));
         set_integer(state, c"peak", value(|stats| stats.peak_bytes));
@@ -300,6 +305,15 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         lua_setfield(state, -2, c"classes".as_ptr());
     }
     1
+}
+
+/// Bytes that the state asked for and has not freed: Lua's own count.
+///
+/// # Safety
+/// `state` is a live state.
+unsafe fn requested_bytes(state: *mut lua_State) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { lua_gc(state, LUA_GCCOUNT, 0) as u64 * 1024 + lua_gc(state, LUA_GCCOUNTB, 0) as u64 }
 }
 
 /// Sets a field of the table on top of the stack.

@@ -52,6 +52,8 @@ pub const LUA_TBOOLEAN: c_int = 1;
 pub const LUA_TSTRING: c_int = 4;
 pub const LUA_TTABLE: c_int = 5;
 
+pub const LUA_GCCOUNT: c_int = 3;
+pub const LUA_GCCOUNTB: c_int = 4;
 pub const LUA_GCGEN: c_int = 10;
 
 pub const LUA_MASKCALL: c_int = 1 << 0;

@@ -59,8 +59,10 @@ extern "C" fn at_exit() {
         REPORT_JSON => Format::Json,
         _ => return,
     };
+    // SAFETY: null or the only state on the pool, open, or closed with its objects still in place.
+    let census = unsafe { pool.census(STATE.load(Ordering::Relaxed).cast()) };
     c_runtime::flush_output();
-    c_runtime::write_error(report::statistics(pool, format).as_bytes());
+    c_runtime::write_error(report::statistics(pool, census.as_ref(), format).as_bytes());
 }
 
 fn sized(name: &'static str, help: &'static str) -> Arg {

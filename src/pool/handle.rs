@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::purge::PurgeMode;
 use super::raw::RawPool;
+use super::sample::{TYPE_COUNT, TypeCensus};
 use super::stats::PoolStats;
 use super::verify::Violation;
 use crate::profile;
@@ -174,6 +175,17 @@ impl Pool {
     /// All figures of this pool.
     pub fn stats(&self) -> PoolStats {
         self.raw().stats()
+    }
+
+    /// The objects of a state on this pool by type; see [`TYPE_NAMES`](super::sample::TYPE_NAMES). `None` if its Lua is
+    /// not one with the pool's fast path. Takes time proportional to the number of objects.
+    ///
+    /// # Safety
+    /// `thread` is null or a live `lua_State` on this pool; or one that was closed while the pool promised to
+    /// [end with it](PoolBuilder::ends_with_state), so that its objects are still in place.
+    pub unsafe fn census(&self, thread: *mut c_void) -> Option<[TypeCensus; TYPE_COUNT]> {
+        // SAFETY: the caller's promise.
+        if thread.is_null() { None } else { unsafe { self.raw().census(thread) } }
     }
 
     /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
