@@ -273,7 +273,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         let figures = pool(state).map(|pool| (pool.stats(), pool.resident_bytes().unwrap_or(0)));
         let requested = requested_bytes(state);
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
-        lua_createtable(state, 0, 18);
+        lua_createtable(state, 0, 19);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
         let requested = figures.as_ref().map_or(0, |_| requested);
         set_integer(state, c"requested", requested);
@@ -284,6 +284,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         set_integer(state, c"committed", value(|stats| stats.used_bytes + stats.cached_bytes));
         set_integer(state, c"mapped", value(|stats| stats.mapped_bytes));
         set_integer(state, c"resident", figures.as_ref().map_or(0, |&(_, resident)| resident));
+        set_integer(state, c"holes", value(|stats| stats.hole_bytes));
         set_integer(state, c"purged", value(|stats| stats.purged_bytes));
         set_integer(state, c"refused", value(|stats| stats.limit_refusals));
         set_integer(state, c"largeLive", value(|stats| stats.large_live_bytes));

@@ -1,6 +1,7 @@
 //! Everything this crate asks of the operating system and of the C runtime.
 //!
-//! Memory comes through six functions: map, unmap, purge, restore, remap, and a count of what is resident.
+//! Memory comes through six functions: map, unmap, purge, restore, remap, and a count of what is resident; and a question
+//! about pages.
 //! One more looks up a function of the running program by name.
 
 #[cfg(feature = "programs")]
@@ -23,7 +24,7 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{purge, resident_bytes, unmap};
+pub(crate) use system::{pages_come_back, purge, resident_bytes, unmap};
 
 use crate::faults;
 

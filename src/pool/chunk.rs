@@ -145,8 +145,8 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut F
             next = block;
         }
         (*header).carved += count as u32;
-        // A queued chunk counts down to its last used block; it just got more of them.
-        if (*header).queued != 0 {
+        // A chunk with freed blocks counts down to its last used block; it just got more of them.
+        if !(*header).free.is_null() {
             (*header).armed += count as u32;
             (*header).countdown += count as u32;
         }
@@ -154,7 +154,7 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut F
     }
 }
 
-/// Chunks of one class that have freed blocks, newest first: the collector frees in bursts, and the chunks it came to
+/// Chunks of one class that have freed blocks, and behind them those with holes only. Newest first: the collector frees in bursts, and the chunks it came to
 /// last are still in the caches (2 to 5 % faster than oldest first on programs with churn).
 #[derive(Clone, Copy)]
 pub struct ChunkQueue {
@@ -174,6 +174,21 @@ impl ChunkQueue {
             if self.head.is_null() { self.tail = header } else { (*self.head).prev = header }
         }
         self.head = header;
+    }
+
+    /// For a chunk with holes only: it serves when no other has freed blocks.
+    ///
+    /// # Safety
+    /// `header` is live and in no queue.
+    pub unsafe fn push_back(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; the queue holds live headers only.
+        unsafe {
+            (*header).next = ptr::null_mut();
+            (*header).prev = self.tail;
+            (*header).queued = 1;
+            if self.tail.is_null() { self.head = header } else { (*self.tail).next = header }
+        }
+        self.tail = header;
     }
 
     /// # Safety

@@ -8,6 +8,7 @@
 //! - `segment`: units of 64 KiB from the system and back; `purge`: when they go back; `direct`: mappings of their own,
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
+//! - `holes`: pages given back from inside chunks in use,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
@@ -21,6 +22,7 @@ mod chunk;
 mod control;
 mod direct;
 mod handle;
+mod holes;
 mod large;
 pub mod layout;
 mod owner;

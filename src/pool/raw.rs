@@ -5,6 +5,7 @@ use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
+use super::holes::Holes;
 use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
@@ -119,6 +120,7 @@ pub struct RawPool {
     chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
     pub(super) counted_before: CountsBefore,
+    pub(super) holes: Holes,
     /// What the Lua core on this pool can tell; null if it is none with the fast path.
     pub(super) core: *const Core,
     /// The profile that is on.
@@ -260,13 +262,19 @@ impl RawPool {
     /// None beyond `self`'s own invariants.
     unsafe fn take_freed(&mut self, class: Class, most: u32) -> Option<*mut FreeBlock> {
         let state = &mut self.classes[class];
-        state.last_taken = self.chunk_clock;
+        // An idle state has acquired nothing, and leaves the page alone.
+        if state.last_taken != self.chunk_clock {
+            state.last_taken = self.chunk_clock;
+        }
         let header = state.queue.head;
         if header.is_null() {
             return None;
         }
-        // SAFETY: a chunk in the queue is live and has at least one free block.
+        // SAFETY: a chunk in the queue is live and has freed blocks or else holes.
         unsafe {
+            if (*header).free.is_null() {
+                return Some(self.fill_hole(class, header));
+            }
             if most < (*header).free_count() {
                 state.returned += u64::from(most);
                 state.handed += u64::from(most);
@@ -278,6 +286,9 @@ impl RawPool {
             // Now every block counts as used; the next free makes the chunk available again.
             (*header).arm(1);
             (*header).listed = 0;
+            if (*header).holes() != 0 {
+                state.queue.push_back(header);
+            }
             state.returned += u64::from(count);
             state.handed += u64::from(count);
             Some(list)
@@ -400,10 +411,14 @@ impl RawPool {
         unsafe {
             let class = (*header).class as usize;
             let state = &mut self.classes[class];
+            let used = (*header).used_count();
             if (*header).queued == 0 {
                 state.queue.push(header);
+            } else if used > 0 {
+                // It had holes only, and waited behind those with freed blocks.
+                state.queue.remove(header);
+                state.queue.push(header);
             }
-            let used = (*header).used_count();
             (*header).arm(used);
             // The last chunk with free blocks is kept: the next burst starts with it.
             if used > 0 || state.queue.is_only(header) {
@@ -427,6 +442,7 @@ impl RawPool {
             }
             state.returned += u64::from((*header).carved);
             state.chunks_released += 1;
+            self.forget_holes((*header).holes());
             self.segments.release(unit_base(header), (*header).unit as usize, 1);
         }
     }
