@@ -37,8 +37,13 @@ extern void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
 extern void *lua_pool_alloc_hardened (void *ud, void *ptr, size_t osize,
                                       size_t nsize);
 
-/* fills the list of a class and takes a block from it; NULL: no memory */
-extern void *lua_pool_refill (void *pool, size_t class);
+/* fills the list of a class and takes a block from it for the thread
+   'L'; NULL: no memory */
+extern void *lua_pool_refill (void *pool, size_t class, void *L);
+
+/* tells the profile, if there is one, that 'L' got so many bytes from
+   'lua_pool_alloc' itself */
+extern void lua_pool_sample (void *pool, size_t bytes, void *L);
 
 /* called when the countdown of a chunk has ended */
 extern void lua_pool_free_slow (void *header);
@@ -51,6 +56,29 @@ extern void lua_pool_full_collection_ended (void *pool);
 
 /* whether the pool is dropped right after its only state is closed */
 extern int lua_pool_ends_with_state (void *pool);
+
+/* how many objects of a type a state has, and their bytes */
+typedef struct lua_pool_Type {
+  size_t count;
+  size_t bytes;
+} lua_pool_Type;
+
+/* types of a census: Lua's own numbers up to that of prototypes; 0: what
+   is no object */
+#define LUA_POOL_TYPES  11
+
+/* is told one function on a stack; returns 0 to hear of no more */
+typedef int (*lua_pool_Frame) (void *ud, const char *name, const char *what,
+                               const char *source, int line);
+
+/* what a Lua core with the fast path can tell about a state */
+typedef struct lua_pool_Core {
+  void (*census) (void *L, lua_pool_Type types[LUA_POOL_TYPES]);
+  void (*stack) (void *L, lua_pool_Frame frame, void *ud);
+} lua_pool_Core;
+
+/* called when a state gets the pool for its allocator */
+extern void lua_pool_core_attached (void *pool, const lua_pool_Core *core);
 
 #if defined(__GNUC__)
 #define lua_pool_inline   inline __attribute__((always_inline))

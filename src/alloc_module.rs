@@ -1,26 +1,32 @@
 //! The Lua module `alloc`, in both programs, so that a script runs on either. Without a pool, its figures are zeros.
 
 use std::ffi::{CStr, c_int};
+use std::{ptr, slice};
 
 use crate::lua_alloc::pool_of;
 use crate::lua_ffi::{
-    LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State, lua_createtable, lua_pushboolean,
-    lua_pushcclosure, lua_pushinteger, lua_pushnil, lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type,
-    luaL_argerror, luaL_checkinteger,
+    LUA_GCCOUNT, LUA_GCCOUNTB, LUA_TBOOLEAN, LUA_TNIL, LUA_TNONE, lua_CFunction, lua_Integer, lua_State,
+    lua_createtable, lua_gc, lua_pushboolean, lua_pushcclosure, lua_pushinteger, lua_pushlstring, lua_pushnil,
+    lua_pushstring, lua_rawseti, lua_setfield, lua_toboolean, lua_type, luaL_argerror, luaL_checkinteger,
+    luaL_checklstring,
 };
 use crate::pool::RawPool;
 use crate::pool::layout::{CHUNK_SIZE, CLASS_COUNT};
+use crate::pool::sample::TYPE_NAMES;
 use crate::pool::stats::{ClassStats, PoolStats};
+use crate::profile::{self, DEFAULT_BYTES_PER_SAMPLE};
 
 /// The functions of the module.
-const FUNCTIONS: [(&CStr, lua_CFunction); 7] = [
+const FUNCTIONS: [(&CStr, lua_CFunction); 9] = [
     (c"getStat", get_stat),
     (c"limit", limit),
     (c"name", name),
+    (c"profile", profile),
     (c"reset", reset),
     (c"softlimit", soft_limit),
     (c"stats", stats),
     (c"trim", trim),
+    (c"types", types),
 ];
 
 /// Opens the module: leaves its table on the stack, as `require` wants it.
@@ -167,6 +173,87 @@ unsafe extern "C-unwind" fn trim(state: *mut lua_State) -> c_int {
     1
 }
 
+/// `alloc.profile(file | nil [, bytes per sample])`: starts a profile of where memory is taken, to be written to a file
+/// when the program ends or `alloc.profile()` is called. Returns whether a profile started, or ended; nil and a message
+/// when that failed.
+unsafe extern "C-unwind" fn profile(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module. `change_profile` returns with nothing left to drop, so the
+    // functions around it may raise.
+    unsafe {
+        let mut length = 0;
+        let path = match lua_type(state, 1) {
+            LUA_TNONE | LUA_TNIL => ptr::null(),
+            LUA_TBOOLEAN if lua_toboolean(state, 1) == 0 => ptr::null(),
+            _ => luaL_checklstring(state, 1, &raw mut length),
+        };
+        let bytes = match lua_type(state, 2) {
+            LUA_TNONE | LUA_TNIL => DEFAULT_BYTES_PER_SAMPLE,
+            _ => match usize::try_from(luaL_checkinteger(state, 2)) {
+                Ok(bytes) if bytes > 0 => bytes,
+                _ => {
+                    luaL_argerror(state, 2, c"bytes per sample must be positive".as_ptr());
+                    return 0;
+                }
+            },
+        };
+        let path = if path.is_null() { None } else { Some(slice::from_raw_parts(path.cast(), length)) };
+        let mut message = [0; MESSAGE_MAX];
+        match pool(state).map_or(Ok(false), |pool| change_profile(pool, path, bytes, &mut message)) {
+            Ok(changed) => {
+                lua_pushboolean(state, c_int::from(changed));
+                1
+            }
+            Err(length) => {
+                lua_pushnil(state);
+                lua_pushlstring(state, message.as_ptr().cast(), length);
+                2
+            }
+        }
+    }
+}
+
+/// Longest message of [`profile`], in bytes; a path in it may be cut.
+const MESSAGE_MAX: usize = 1024;
+
+/// Starts or ends a profile; whether one started or ended. A message goes to `message`, and its length is returned.
+fn change_profile(
+    pool: &mut RawPool,
+    path: Option<&[u8]>,
+    bytes: usize,
+    message: &mut [u8; MESSAGE_MAX],
+) -> Result<bool, usize> {
+    let changed = match path {
+        Some(path) => profile::start(pool, &profile::path_from_bytes(path), bytes).map(|()| true),
+        None => profile::stop(pool),
+    };
+    changed.map_err(|text| {
+        let length = text.len().min(MESSAGE_MAX);
+        message[..length].copy_from_slice(&text.as_bytes()[..length]);
+        length
+    })
+}
+
+/// `alloc.types()`: a table with a table for each of Lua's types that has objects: `count`, and `bytes` asked for them
+/// and all that goes with them, and `other` with the bytes that belong to no object. All bytes together are
+/// `collectgarbage("count")`. An empty table where the Lua cannot tell.
+unsafe extern "C-unwind" fn types(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module; a live state of this pool.
+    unsafe {
+        let census = pool(state).and_then(|pool| pool.census(state.cast()));
+        lua_createtable(state, 0, TYPE_NAMES.len() as c_int);
+        for (index, name) in census.iter().flat_map(|_| TYPE_NAMES) {
+            let figures = census.unwrap_or_default()[index];
+            lua_createtable(state, 0, 2);
+            if index > 0 {
+                set_integer(state, c"count", figures.count as u64);
+            }
+            set_integer(state, c"bytes", figures.bytes as u64);
+            lua_setfield(state, -2, name.as_ptr());
+        }
+    }
+    1
+}
+
 /// `alloc.reset()`: starts counting over.
 unsafe extern "C-unwind" fn reset(state: *mut lua_State) -> c_int {
     // SAFETY: called by Lua as a function of the module.
@@ -186,15 +273,20 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         // The figures are taken before the tables that report them are made.
         let figures = pool(state).map(|pool| (pool.stats(), pool.resident_bytes().unwrap_or(0)));
         let hardened = pool(state).is_some_and(|pool| pool.is_hardened());
+        let requested = requested_bytes(state);
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
-        lua_createtable(state, 0, 16);
+        lua_createtable(state, 0, 19);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
+        let requested = figures.as_ref().map_or(0, |_| requested);
+        set_integer(state, c"requested", requested);
+        set_integer(state, c"slack", value(|stats| stats.live_bytes).saturating_sub(requested));
         set_integer(state, c"used", value(|stats| stats.used_bytes));
         set_integer(state, c"cached", value(|stats| stats.cached_bytes));
         set_integer(state, c"peak", value(|stats| stats.peak_bytes));
         set_integer(state, c"committed", value(|stats| stats.used_bytes + stats.cached_bytes));
         set_integer(state, c"mapped", value(|stats| stats.mapped_bytes));
         set_integer(state, c"resident", figures.as_ref().map_or(0, |&(_, resident)| resident));
+        set_integer(state, c"holes", value(|stats| stats.hole_bytes));
         set_integer(state, c"purged", value(|stats| stats.purged_bytes));
         set_integer(state, c"refused", value(|stats| stats.limit_refusals));
         set_integer(state, c"largeLive", value(|stats| stats.large_live_bytes));
@@ -230,6 +322,15 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         }
     }
     1
+}
+
+/// Bytes that the state asked for and has not freed: Lua's own count.
+///
+/// # Safety
+/// `state` is a live state.
+unsafe fn requested_bytes(state: *mut lua_State) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { lua_gc(state, LUA_GCCOUNT, 0) as u64 * 1024 + lua_gc(state, LUA_GCCOUNTB, 0) as u64 }
 }
 
 /// Sets a field of the table on top of the stack.

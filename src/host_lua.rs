@@ -61,13 +61,19 @@ pub const LUA_TNONE: c_int = -1;
 pub const LUA_TNIL: c_int = 0;
 pub const LUA_TBOOLEAN: c_int = 1;
 
+/// Whole kilobytes in use, and the bytes beyond them; the same numbers in every Lua.
+pub const LUA_GCCOUNT: c_int = 3;
+pub const LUA_GCCOUNTB: c_int = 4;
+
 lua_functions! {
     fn lua_type(state: *mut lua_State, index: c_int) -> c_int;
     fn lua_toboolean(state: *mut lua_State, index: c_int) -> c_int;
-    fn lua_pushnil(state: *mut lua_State);
     fn lua_pushboolean(state: *mut lua_State, value: c_int);
+    fn lua_pushnil(state: *mut lua_State);
+    fn luaL_checklstring(state: *mut lua_State, argument: c_int, len: *mut usize) -> *const c_char;
     fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
     fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
+    fn lua_gc(state: *mut lua_State, what: c_int, data: c_int) -> c_int;
     fn lua_getallocf(state: *mut lua_State, ud: *mut *mut c_void) -> lua_Alloc;
     fn lua_setallocf(state: *mut lua_State, alloc: lua_Alloc, ud: *mut c_void);
     fn lua_settop(state: *mut lua_State, index: c_int);
@@ -75,6 +81,7 @@ lua_functions! {
     fn lua_pushthread(state: *mut lua_State) -> c_int;
     fn lua_pushinteger(state: *mut lua_State, value: lua_Integer);
     fn lua_pushcclosure(state: *mut lua_State, function: lua_CFunction, upvalues: c_int);
+    fn lua_pushlstring(state: *mut lua_State, text: *const c_char, len: usize) -> *const c_char;
     fn lua_pushstring(state: *mut lua_State, text: *const c_char) -> *const c_char;
     fn lua_createtable(state: *mut lua_State, array: c_int, hash: c_int);
     fn lua_setfield(state: *mut lua_State, index: c_int, key: *const c_char);

@@ -90,6 +90,7 @@ mod faults;
 pub mod faults;
 #[cfg(all(test, feature = "programs"))]
 mod faults_test;
+mod flame_graph;
 mod lua_alloc;
 mod memory_tools;
 #[cfg(feature = "mlua")]
@@ -98,6 +99,7 @@ pub mod os;
 pub mod pool;
 #[cfg(all(preload, unix))]
 mod preload;
+mod profile;
 pub mod settings;
 
 #[cfg(feature = "programs")]

@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use crate::pool::layout::ChunkHeader;
+use crate::pool::sample::Core;
 use crate::pool::{RawPool, corrupt, hardened};
 
 /// Tags that Lua passes as `osize` of a new block whose contents are Lua's own and need 8-byte alignment: strings,
@@ -89,14 +90,38 @@ pub unsafe extern "C" fn lua_pool_alloc_hardened(
 }
 
 /// The slow path of the inlined allocation (include/lua_pool_inline.h): fills the list of `class` and takes a block
-/// from it; null when there is no memory.
+/// from it; null when there is no memory. `thread` is the Lua thread that wants it.
 ///
 /// # Safety
-/// `pool` is a live pool that no other thread uses meanwhile; `class` is one of its classes, with an empty list.
+/// `pool` is a live pool that no other thread uses meanwhile; `class` is one of its classes, with an empty list;
+/// `thread` is a live Lua thread on it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lua_pool_refill(pool: *mut c_void, class: usize) -> *mut c_void {
+pub unsafe extern "C" fn lua_pool_refill(pool: *mut c_void, class: usize, thread: *mut c_void) -> *mut c_void {
     // SAFETY: the caller's promise.
-    unsafe { (*pool.cast::<RawPool>()).refill(class).cast() }
+    unsafe { (*pool.cast::<RawPool>()).refill(class, thread).cast() }
+}
+
+/// Tells the profile, if there is one, that a thread got `bytes` by [`lua_pool_alloc`] itself.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile; `thread` is a live Lua thread on it, of a core that said
+/// so by [`lua_pool_core_attached`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_sample(pool: *mut c_void, bytes: usize, thread: *mut c_void) {
+    // SAFETY: the caller's promise.
+    unsafe { (*pool.cast::<RawPool>()).sample(bytes, thread) }
+}
+
+/// Called by the patched Lua core when a state gets this pool: what the core can tell about its states.
+///
+/// # Safety
+/// `pool` is a live pool that no other thread uses meanwhile, or null; `core` lives as long as the program.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lua_pool_core_attached(pool: *mut c_void, core: *const Core) {
+    // SAFETY: the caller's promise.
+    if let Some(pool) = unsafe { pool.cast::<RawPool>().as_mut() } {
+        pool.set_core(core);
+    }
 }
 
 /// The slow path of the inlined free: the countdown of the chunk at `header` has ended.

@@ -52,6 +52,8 @@ pub const LUA_TBOOLEAN: c_int = 1;
 pub const LUA_TSTRING: c_int = 4;
 pub const LUA_TTABLE: c_int = 5;
 
+pub const LUA_GCCOUNT: c_int = 3;
+pub const LUA_GCCOUNTB: c_int = 4;
 pub const LUA_GCGEN: c_int = 10;
 
 pub const LUA_MASKCALL: c_int = 1 << 0;
@@ -143,6 +145,7 @@ unsafe extern "C-unwind" {
     pub fn luaL_traceback(state: *mut lua_State, of: *mut lua_State, message: *const c_char, level: c_int);
     pub fn luaL_checkstack(state: *mut lua_State, n: c_int, message: *const c_char);
     pub fn luaL_len(state: *mut lua_State, index: c_int) -> lua_Integer;
+    pub fn luaL_checklstring(state: *mut lua_State, argument: c_int, len: *mut usize) -> *const c_char;
     pub fn luaL_checkinteger(state: *mut lua_State, argument: c_int) -> lua_Integer;
     pub fn luaL_argerror(state: *mut lua_State, argument: c_int, message: *const c_char) -> c_int;
     pub fn luaL_error(state: *mut lua_State, format: *const c_char, ...) -> c_int;

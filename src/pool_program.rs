@@ -1,6 +1,7 @@
 //! What `lua54_pool` has that `lua54` lacks: a pool, and the options and variables that set it up.
 
 use std::env;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
@@ -11,8 +12,9 @@ use crate::interpreter::Program;
 use crate::lua_ffi::{lua_State, lua_close, lua_newstate};
 use crate::os::c_runtime;
 use crate::pool::{Pool, PurgeMode};
+use crate::profile::DEFAULT_BYTES_PER_SAMPLE;
 use crate::report::{self, Format};
-use crate::settings::{CHECK_INTERVAL, PURGE_FORM, SIZE_FORM, parse_bytes, parse_purge_mode};
+use crate::settings::{CHECK_INTERVAL, PURGE_FORM, SIZE_FORM, parse_bytes, parse_bytes_from, parse_purge_mode};
 
 /// The options of `lua54_pool`, as given on the command line or in the environment.
 #[derive(Default)]
@@ -21,6 +23,8 @@ pub struct PoolProgram {
     soft_limit_bytes: Option<usize>,
     purge_mode: PurgeMode,
     stats: Option<Format>,
+    profile: Option<PathBuf>,
+    bytes_per_sample: Option<usize>,
     check: bool,
     hardened: bool,
 }
@@ -29,17 +33,24 @@ pub struct PoolProgram {
 /// may be called from anywhere.
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 
-/// What is left to do at exit: statistics as text or JSON, a check; bits of these.
+/// The main thread of the state of this process. Its objects stay where they are when it is closed: the pool would take
+/// them along, but the pool never goes.
+static STATE: AtomicPtr<lua_State> = AtomicPtr::new(ptr::null_mut());
+
+/// What is left to do at exit besides ending a profile: statistics as text or JSON, a check; bits of these.
 static AT_EXIT: AtomicU8 = AtomicU8::new(0);
 const REPORT_TEXT: u8 = 1;
 const REPORT_JSON: u8 = 2;
 const CHECK: u8 = 4;
 
-/// Does what [`AT_EXIT`] says, once.
+/// Ends the profile and does what [`AT_EXIT`] says, once.
 extern "C" fn at_exit() {
     let todo = AT_EXIT.swap(0, Ordering::Relaxed);
     // SAFETY: null or the leaked pool; Lua runs on the thread that exits, so nobody changes it meanwhile.
-    let Some(pool) = (unsafe { POOL.load(Ordering::Relaxed).as_ref() }) else { return };
+    let Some(pool) = (unsafe { POOL.swap(ptr::null_mut(), Ordering::Relaxed).as_mut() }) else { return };
+    if let Err(message) = pool.stop_profile() {
+        c_runtime::write_error(format!("lua54_pool: {message}\n").as_bytes());
+    }
     if todo & CHECK != 0 {
         pool.verify_or_abort();
     }
@@ -48,8 +59,10 @@ extern "C" fn at_exit() {
         REPORT_JSON => Format::Json,
         _ => return,
     };
+    // SAFETY: null or the only state on the pool, open, or closed with its objects still in place.
+    let census = unsafe { pool.census(STATE.load(Ordering::Relaxed).cast()) };
     c_runtime::flush_output();
-    c_runtime::write_error(report::statistics(pool, format).as_bytes());
+    c_runtime::write_error(report::statistics(pool, census.as_ref(), format).as_bytes());
 }
 
 fn sized(name: &'static str, help: &'static str) -> Arg {
@@ -101,6 +114,16 @@ impl Program for PoolProgram {
             hardened.help(
                 "Watch for misuse of memory by C modules; end with a line that names it. Slower [or LUA_POOL_HARDENED=1]",
             ),
+            Arg::new("pool-profile")
+                .long("pool-profile")
+                .value_name("FILE")
+                .require_equals(true)
+                .help("Write who takes memory: folded stacks, or a flame graph for *.svg [or LUA_POOL_PROFILE]"),
+            Arg::new("pool-profile-bytes")
+                .long("pool-profile-bytes")
+                .value_name("SIZE")
+                .require_equals(true)
+                .help("Look at one byte in so many, 512K by default [or LUA_POOL_PROFILE_BYTES]"),
             check.help("Check the whole pool regularly and at exit; abort if it is corrupt [or LUA_POOL_CHECK=1]"),
         ]
     }
@@ -118,6 +141,11 @@ impl Program for PoolProgram {
             _ => None,
         })?;
         self.stats = format.flatten();
+        let parse_path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        self.profile = setting(given, "pool-profile", "LUA_POOL_PROFILE", "the name of a file", parse_path)?;
+        let parse_rate = |text: &str| parse_bytes_from(text, 1);
+        let rate_form = "a number of bytes like 1000, 64K or 16M";
+        self.bytes_per_sample = setting(given, "pool-profile-bytes", "LUA_POOL_PROFILE_BYTES", rate_form, parse_rate)?;
         let switched_on =
             |option, variable| given.get_flag(option) || env::var_os(variable).is_some_and(|it| it == "1");
         self.check = switched_on("pool-check", "LUA_POOL_CHECK");
@@ -131,21 +159,30 @@ impl Program for PoolProgram {
         let Ok(mut pool) = builder.build() else { return ptr::null_mut() };
         pool.set_limit_bytes(self.limit_bytes);
         pool.set_soft_limit_bytes(self.soft_limit_bytes);
-        let pool: &'static Pool = Box::leak(Box::new(pool));
+        let pool: &'static mut Pool = Box::leak(Box::new(pool));
 
         let stats = match self.stats {
             Some(Format::Text) => REPORT_TEXT,
             Some(Format::Json) => REPORT_JSON,
             None => 0,
         };
-        let todo = stats | if self.check || self.hardened { CHECK } else { 0 };
-        if todo != 0 {
-            POOL.store(ptr::from_ref(pool).cast_mut(), Ordering::Relaxed);
-            AT_EXIT.store(todo, Ordering::Relaxed);
-            c_runtime::at_exit(at_exit);
-        }
+        AT_EXIT.store(stats | if self.check || self.hardened { CHECK } else { 0 }, Ordering::Relaxed);
         // SAFETY: the pool is never dropped.
-        unsafe { lua_newstate(pool.alloc_function(), pool.as_ud()) }
+        let state = unsafe { lua_newstate(pool.alloc_function(), pool.as_ud()) };
+        if state.is_null() {
+            return state;
+        }
+        if let Some(path) = &self.profile {
+            let started = pool.start_profile(path, self.bytes_per_sample.unwrap_or(DEFAULT_BYTES_PER_SAMPLE));
+            if let Err(message) = started {
+                c_runtime::write_error(format!("lua54_pool: {message}\n").as_bytes());
+                std::process::exit(1);
+            }
+        }
+        STATE.store(state, Ordering::Relaxed);
+        POOL.store(ptr::from_mut(pool), Ordering::Relaxed);
+        c_runtime::at_exit(at_exit);
+        state
     }
 
     unsafe fn close(&mut self, state: *mut lua_State) {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::pool::Pool;
+use crate::pool::sample::{TYPE_COUNT, TYPE_NAMES, TypeCensus};
 use crate::pool::stats::ClassStats;
 
 /// How to print statistics.
@@ -16,12 +17,20 @@ pub enum Format {
     Json,
 }
 
-/// The statistics of `pool`, ending in a newline.
-pub fn statistics(pool: &Pool, format: Format) -> String {
+/// The objects of a pool's only state by type, as [`Pool::census`] tells.
+pub type Census = [TypeCensus; TYPE_COUNT];
+
+/// The statistics of `pool`, and of the objects of its state where they are known, ending in a newline.
+pub fn statistics(pool: &Pool, census: Option<&Census>, format: Format) -> String {
     match format {
-        Format::Text => as_text(pool),
-        Format::Json => as_json(pool),
+        Format::Text => as_text(pool, census),
+        Format::Json => as_json(pool, census),
     }
+}
+
+/// Bytes that the state asked for: Lua's own count.
+fn requested(census: &Census) -> u64 {
+    census.iter().map(|figures| figures.bytes as u64).sum()
 }
 
 fn used_classes(pool: &Pool) -> Vec<ClassStats> {
@@ -38,7 +47,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn as_text(pool: &Pool) -> String {
+fn as_text(pool: &Pool, census: Option<&Census>) -> String {
     let stats = pool.stats();
     let mut text = String::from("pool statistics\n");
     let optional = |bytes: Option<u64>, otherwise: &str| bytes.map_or_else(|| otherwise.to_owned(), size);
@@ -47,7 +56,16 @@ fn as_text(pool: &Pool) -> String {
     let frees: u64 = classes.iter().map(|class| class.frees).sum();
     for (name, value) in [
         ("live", size(stats.live_bytes)),
+        ("asked for by Lua", census.map_or_else(|| "unknown".to_owned(), |census| size(requested(census)))),
+        (
+            "slack inside blocks",
+            census.map_or_else(
+                || "unknown".to_owned(),
+                |census| size(stats.live_bytes.saturating_sub(requested(census))),
+            ),
+        ),
         ("used (chunks and large blocks)", size(stats.used_bytes)),
+        ("given back inside chunks", size(stats.hole_bytes)),
         ("cached for reuse", size(stats.cached_bytes)),
         ("peak of used and cached", size(stats.peak_bytes)),
         ("resident", optional(pool.resident_bytes(), "unknown")),
@@ -63,6 +81,14 @@ fn as_text(pool: &Pool) -> String {
     ] {
         writeln!(text, "  {name:<32} {value:>14}").expect("writing to a string");
     }
+    if let Some(census) = census {
+        writeln!(text, "  {:<10} {:>12} {:>14}", "type", "objects", "bytes").expect("writing to a string");
+        for (index, name) in TYPE_NAMES {
+            let (name, count) = (name.to_string_lossy(), census[index].count);
+            let count = if index == 0 { String::new() } else { count.to_string() };
+            writeln!(text, "  {name:<10} {count:>12} {:>14}", census[index].bytes).expect("writing to a string");
+        }
+    }
     writeln!(text, "  {:>6} {:>12} {:>12} {:>10} {:>10} {:>7}", "size", "allocated", "freed", "live", "free", "chunks")
         .expect("writing to a string");
     for class in classes {
@@ -76,7 +102,7 @@ fn as_text(pool: &Pool) -> String {
     text
 }
 
-fn as_json(pool: &Pool) -> String {
+fn as_json(pool: &Pool, census: Option<&Census>) -> String {
     let stats = pool.stats();
     let classes: Vec<_> = used_classes(pool)
         .iter()
@@ -91,13 +117,23 @@ fn as_json(pool: &Pool) -> String {
             })
         })
         .collect();
+    let types = census.map(|census| {
+        let figures = |(index, name): (usize, &std::ffi::CStr)| {
+            let TypeCensus { count, bytes } = census[index];
+            (name.to_string_lossy().into_owned(), json!({ "count": count, "bytes": bytes }))
+        };
+        TYPE_NAMES.into_iter().map(figures).collect::<serde_json::Map<_, _>>()
+    });
     let object = json!({
         "live_bytes": stats.live_bytes,
+        "requested_bytes": census.map(requested),
+        "slack_bytes": census.map(|census| stats.live_bytes.saturating_sub(requested(census))),
         "used_bytes": stats.used_bytes,
         "cached_bytes": stats.cached_bytes,
         "peak_bytes": stats.peak_bytes,
         "resident_bytes": pool.resident_bytes(),
         "mapped_bytes": stats.mapped_bytes,
+        "hole_bytes": stats.hole_bytes,
         "purged_bytes": stats.purged_bytes,
         "limit_bytes": stats.limit_bytes,
         "soft_limit_bytes": stats.soft_limit_bytes,
@@ -109,6 +145,7 @@ fn as_json(pool: &Pool) -> String {
             "allocations": stats.large_allocations,
             "frees": stats.large_frees,
         },
+        "types": types,
         "classes": classes,
     });
     format!("{object}\n")

@@ -17,6 +17,11 @@ pub const PURGE_FORM: &str = "auto, never or now";
 /// A size in bytes: digits, and K, M or G for powers of 1024. `None` for anything else, for less than
 /// [`LIMIT_BYTES_MIN`], and for more than there can be.
 pub fn parse_bytes(text: &str) -> Option<usize> {
+    parse_bytes_from(text, LIMIT_BYTES_MIN)
+}
+
+/// As [`parse_bytes`], of at least `least` bytes.
+pub fn parse_bytes_from(text: &str, least: usize) -> Option<usize> {
     let (digits, factor) = match text.chars().last()?.to_ascii_uppercase() {
         'K' => (&text[..text.len() - 1], 1 << 10),
         'M' => (&text[..text.len() - 1], 1 << 20),
@@ -26,7 +31,7 @@ pub fn parse_bytes(text: &str) -> Option<usize> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse::<usize>().ok()?.checked_mul(factor).filter(|&bytes| bytes >= LIMIT_BYTES_MIN)
+    digits.parse::<usize>().ok()?.checked_mul(factor).filter(|&bytes| bytes >= least)
 }
 
 /// When free memory goes back.

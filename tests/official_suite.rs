@@ -26,6 +26,17 @@ fn lua54_pool_passes_in_full_while_the_pool_checks_itself() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_CHECK", "1")]);
 }
 
+/// No test of the suite needs more, the largest strings and tables included.
+#[test]
+fn lua54_pool_passes_in_full_with_64_megabytes() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_LIMIT", "64M")]);
+}
+
+#[test]
+fn lua54_pool_passes_in_full_when_free_memory_goes_back_at_once() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_PURGE", "now")]);
+}
+
 #[test]
 fn lua54_pool_passes_in_full_on_a_hardened_pool() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_HARDENED", "1")]);
@@ -39,6 +50,16 @@ fn a_changed_file_of_the_suite_is_named() {
     assert!(message.starts_with("testes/all.lua is not that of Lua 5.4.4: its SHA-256 is "), "{message}");
     let message = official_suite::verify(folder.path(), |name| name != "testes/api.lua").expect_err("a file lacks");
     assert!(message.contains("testes/a"), "{message}");
+}
+
+#[test]
+fn lua54_pool_passes_in_full_while_it_is_profiled() {
+    let path = support::scratch().join("official_suite.folded");
+    let path = path.to_str().expect("a path in Unicode");
+    passes(
+        env!("CARGO_BIN_EXE_lua54_pool"),
+        &[("LUA_POOL_PROFILE", path), ("LUA_POOL_PROFILE_BYTES", "1K"), ("LUA_POOL_CHECK", "1")],
+    );
 }
 
 fn passes(program: &str, environment: &[(&str, &str)]) {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::options::{Color, Options};
 use super::report::Report;
-use super::{csv, html, pictures, table};
+use super::{csv, html, memory_picture, pictures, table};
 
 type Format = fn(&Report, &Options) -> String;
 
@@ -18,12 +18,13 @@ fn json(report: &Report) -> String {
 }
 
 fn wanted(options: &Options) -> Vec<(&Path, Format)> {
-    let all: [(&Option<std::path::PathBuf>, Format); 5] = [
+    let all: [(&Option<std::path::PathBuf>, Format); 6] = [
         (&options.json, |report, _| json(report)),
         (&options.markdown, |report, options| table::as_markdown(report, options.details)),
         (&options.csv, |report, _| csv::table(report)),
         (&options.html, |report, _| html::page(report)),
         (&options.picture, |report, _| pictures::picture_file(report)),
+        (&options.memory_picture, |report, _| memory_picture::picture(report)),
     ];
     all.into_iter().filter_map(|(file, format)| Some((file.as_deref()?, format))).collect()
 }

@@ -9,6 +9,7 @@ mod frames;
 mod html;
 mod machine;
 mod measure;
+mod memory_picture;
 mod options;
 mod output_check;
 mod peers;

@@ -180,6 +180,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub picture: Option<PathBuf>,
 
+    /// Write resident memory over time as a picture of its own (SVG)
+    #[arg(long, value_name = "FILE", requires = "timeline", help_heading = "Output")]
+    pub memory_picture: Option<PathBuf>,
+
     /// Run nothing; show and write the results of an earlier --json
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scripts", "suite"], help_heading = "Output")]
     pub load: Option<PathBuf>,

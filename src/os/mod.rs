@@ -1,7 +1,8 @@
 //! Everything this crate asks of the operating system and of the C runtime.
 //!
-//! Memory comes through seven functions: map, unmap, purge, restore, remap, protect, and a count of what is resident.
-//! Others look up a function of the running program by name, and tell of accesses to memory that cannot be accessed.
+//! Memory comes through seven functions: map, unmap, purge, restore, remap, protect, and a count of what is resident; and
+//! a question about pages. Others look up a function of the running program by name, and tell of accesses to memory
+//! that cannot be accessed.
 
 #[cfg(feature = "programs")]
 pub mod c_runtime;
@@ -23,7 +24,7 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{on_access_fault, page_bytes, purge, resident_bytes};
+pub(crate) use system::{on_access_fault, page_bytes, pages_come_back, purge, resident_bytes};
 
 use crate::{faults, memory_tools};
 

@@ -71,6 +71,12 @@ pub unsafe fn purge(start: NonNull<u8>, length: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), length, advice) };
 }
 
+/// Whether purged pages of this size are there again when they are touched.
+pub fn pages_come_back(page_size: usize) -> bool {
+    // SAFETY: sysconf has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) == Ok(page_size)
+}
+
 /// Makes a purged range usable again: nothing to do here, pages come back on first touch.
 ///
 /// # Safety

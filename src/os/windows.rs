@@ -51,6 +51,11 @@ pub unsafe fn purge(start: NonNull<u8>, length: usize) {
     unsafe { VirtualFree(start.as_ptr().cast(), length, MEM_DECOMMIT) };
 }
 
+/// Whether purged pages are there again when they are touched: here they must be restored.
+pub fn pages_come_back(_page_size: usize) -> bool {
+    false
+}
+
 /// Makes a purged range usable again; false when the system has no memory for it.
 ///
 /// # Safety

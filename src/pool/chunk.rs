@@ -98,12 +98,34 @@ pub fn block_ranges(header: *mut ChunkHeader, unit: usize) -> [core::ops::Range<
     [color + HEADER_SIZE..CHUNK_SIZE, 0..color]
 }
 
-/// Carves the next blocks of `size` bytes into a list in address order. Returns its head (null when nothing is left)
-/// and its length.
+/// Takes the first `count` of the chunk's free blocks off its list, fewer than there are. The chunk stays in its queue.
+///
+/// # Safety
+/// `header` is a live, queued chunk of small blocks with more than `count` free ones; `count` is not 0.
+pub unsafe fn take_some(header: *mut ChunkHeader, count: u32) -> *mut FreeBlock {
+    // SAFETY: the caller's promise; the list has a block behind each of the first `count`.
+    unsafe {
+        let list = (*header).free;
+        let mut last = list;
+        for _ in 1..count {
+            last = (*last).next;
+        }
+        (*header).free = (*last).next;
+        (*last).next = ptr::null_mut();
+        // A queued chunk counts down to its last used block; it just got more of them.
+        let listed = (*header).free_count() - count;
+        let used = (*header).carved - listed;
+        ((*header).listed, (*header).armed, (*header).countdown) = (listed, used, used);
+        list
+    }
+}
+
+/// Carves the next blocks of `size` bytes, at most `most`, into a list in address order. Returns its head (null when
+/// nothing is left) and its length.
 ///
 /// # Safety
 /// `header` is the live header of a chunk of small blocks of this size.
-pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u32) {
+pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut FreeBlock, u32) {
     let base = unit_base(header);
     // SAFETY: the caller's promise; every block carved lies in one of the chunk's ranges, between the cursor, below
     // which everything was handed out, and the range's end.
@@ -117,7 +139,7 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u
 
         let room = (range.end - start) / size;
         let page_left = CARVE_BYTES - start % CARVE_BYTES;
-        let count = (page_left / size).clamp(1, room.max(1)).min(room);
+        let count = (page_left / size).clamp(1, room.max(1)).min(room).min(most as usize);
         let end = start + count * size;
         (*header).cursor = if end + size <= range.end {
             end as u32
@@ -137,8 +159,8 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u
             next = block;
         }
         (*header).carved += count as u32;
-        // A queued chunk counts down to its last used block; it just got more of them.
-        if (*header).queued != 0 {
+        // A chunk with freed blocks counts down to its last used block; it just got more of them.
+        if !(*header).free.is_null() {
             (*header).armed += count as u32;
             (*header).countdown += count as u32;
         }
@@ -146,7 +168,7 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize) -> (*mut FreeBlock, u
     }
 }
 
-/// Chunks of one class that have freed blocks, newest first: the collector frees in bursts, and the chunks it came to
+/// Chunks of one class that have freed blocks, and behind them those with holes only. Newest first: the collector frees in bursts, and the chunks it came to
 /// last are still in the caches (2 to 5 % faster than oldest first on programs with churn).
 #[derive(Clone, Copy)]
 pub struct ChunkQueue {
@@ -166,6 +188,21 @@ impl ChunkQueue {
             if self.head.is_null() { self.tail = header } else { (*self.head).prev = header }
         }
         self.head = header;
+    }
+
+    /// For a chunk with holes only: it serves when no other has freed blocks.
+    ///
+    /// # Safety
+    /// `header` is live and in no queue.
+    pub unsafe fn push_back(&mut self, header: *mut ChunkHeader) {
+        // SAFETY: the caller's promise; the queue holds live headers only.
+        unsafe {
+            (*header).next = ptr::null_mut();
+            (*header).prev = self.tail;
+            (*header).queued = 1;
+            if self.tail.is_null() { self.head = header } else { (*self.tail).next = header }
+        }
+        self.tail = header;
     }
 
     /// # Safety

@@ -77,15 +77,17 @@ impl RawPool {
         }
     }
 
-    /// Gives free memory back to the system until at most `keep_bytes` of it are left. Returns the bytes given back.
+    /// Gives free memory back to the system: free chunks until at most `keep_bytes` of them are left, and all free pages
+    /// inside chunks in use. Returns the bytes given back.
     pub fn trim(&mut self, keep_bytes: usize) -> usize {
         self.release_empty_chunks();
-        self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE
+        self.segments.purge(keep_bytes / CHUNK_SIZE) * CHUNK_SIZE + self.purge_pages()
     }
 
     /// To be called after a full collection of the state's: the moment at which most memory is known to be free.
     pub fn full_collection_ended(&mut self) {
         self.release_empty_chunks();
+        self.purge_pages_after_collection();
         self.segments.full_collection_ended();
     }
 }

@@ -3,15 +3,18 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use std::fmt;
+use std::path::Path;
 
 use super::group::PoolGroup;
 use super::hardened;
 use super::memory::Memory;
 use super::purge::PurgeMode;
 use super::raw::RawPool;
+use super::sample::{TYPE_COUNT, TypeCensus};
 use super::source::{Origin, Source};
 use super::stats::PoolStats;
 use super::verify::Violation;
+use crate::profile;
 
 /// Why a pool could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +251,17 @@ impl Pool {
         self.raw().stats()
     }
 
+    /// The objects of a state on this pool by type; see [`TYPE_NAMES`](super::sample::TYPE_NAMES). `None` if its Lua is
+    /// not one with the pool's fast path. Takes time proportional to the number of objects.
+    ///
+    /// # Safety
+    /// `thread` is null or a live `lua_State` on this pool; or one that was closed while the pool promised to
+    /// [end with it](PoolBuilder::ends_with_state), so that its objects are still in place.
+    pub unsafe fn census(&self, thread: *mut c_void) -> Option<[TypeCensus; TYPE_COUNT]> {
+        // SAFETY: the caller's promise.
+        if thread.is_null() { None } else { unsafe { self.raw().census(thread) } }
+    }
+
     /// Bytes of the pool that are in physical memory now, as the system counts them; `None` where it cannot tell.
     pub fn resident_bytes(&self) -> Option<u64> {
         self.raw().resident_bytes()
@@ -283,6 +297,24 @@ impl Pool {
     /// To be called after a full collection of the state's, where the host knows of one; lua54_pool does it itself.
     pub fn full_collection_ended(&mut self) {
         self.raw_mut().full_collection_ended();
+    }
+
+    /// Starts a profile of where the states on this pool take memory, to be written to `path` by
+    /// [`Pool::stop_profile`] or when the pool goes: as a flame graph if the name ends in ".svg", else as folded stacks.
+    /// One byte in `bytes_per_sample`, on average, is looked at. A profile that is on already ends before.
+    ///
+    /// # Errors
+    /// A line that says why there is no profile: the file, or a Lua core without the pool's fast path.
+    pub fn start_profile(&mut self, path: &Path, bytes_per_sample: usize) -> Result<(), String> {
+        profile::start(self.raw_mut(), path, bytes_per_sample)
+    }
+
+    /// Ends the profile, if one is on, and writes it. Whether one was.
+    ///
+    /// # Errors
+    /// A line that says why it could not be written.
+    pub fn stop_profile(&mut self) -> Result<bool, String> {
+        profile::stop(self.raw_mut())
     }
 
     /// Runs the whole-pool checker.

@@ -70,7 +70,7 @@ pub struct ChunkHeader {
     pub queued: u8,
     /// Which unit of its segment this chunk starts at.
     pub unit: u8,
-    /// Bytes asked for, of a large block.
+    /// Bytes asked for, of a large block; the holes of a chunk of small blocks.
     pub large_bytes: usize,
 }
 

@@ -8,6 +8,7 @@
 //! - `segment`: units of 64 KiB from the system and back; `purge`: when they go back; `direct`: mappings of their own,
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
+//! - `holes`: pages given back from inside chunks in use,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
 //! - `source`: the system's memory, or the user's own; `memory`: a pool's way to it, by its group if it is in one,
 //! - [`group`](PoolGroup): a limit and a cache of free segments for pools of any number of threads,
@@ -15,6 +16,7 @@
 //! - `control`: limits, purges, checks on demand,
 //! - `raw`: the slow path behind allocate, free and reallocate,
 //! - `hardened`: the layer of pools that watch for misuse,
+//! - [`sample`]: which allocations a profile looks at,
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
 
@@ -25,12 +27,14 @@ mod direct;
 mod group;
 mod handle;
 pub(crate) mod hardened;
+mod holes;
 mod large;
 pub mod layout;
 mod memory;
 mod owner;
 mod purge;
 mod raw;
+pub mod sample;
 mod segment;
 pub mod size_class;
 mod source;

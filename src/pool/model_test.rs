@@ -90,6 +90,8 @@ proptest! {
                 model.apply(&Request::Free { pick: pick.wrapping_mul(2_654_435_761), osize: OldSize::True });
             }
             model.check();
+            model.apply(&Request::Trim { kilobytes: 0 });
+            model.check();
         }
         model.check_no_overlap();
         model.finish();

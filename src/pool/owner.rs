@@ -53,7 +53,8 @@ impl RawPool {
         match chunk.kind {
             kind if kind == ChunkKind::Small as u8 => {
                 if !is_block_of(header, block.addr()) {
-                    return Err(NotLive::Inside);
+                    let hole = chunk.in_hole(block.addr() - unit_base(header).addr(), 1);
+                    return Err(if hole { NotLive::Freed } else { NotLive::Inside });
                 }
                 let freed = listed(chunk.free, block) || self.on_allocation_list(block, chunk.class as usize);
                 if freed { Err(NotLive::Freed) } else { Ok(()) }

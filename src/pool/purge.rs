@@ -28,7 +28,7 @@ const PURGE_WINDOW_PER_UNIT: usize = 64;
 /// Units given back at the end of one window, at most: 4 MiB.
 const PURGE_UNITS_MAX: usize = 64;
 
-/// Free units that stay after a full collection in any case: 256 KiB.
+/// Free units that stay in any case, but for a request or a limit: 256 KiB.
 const KEEP_UNITS_MIN: usize = 4;
 
 impl Segments {
@@ -48,7 +48,9 @@ impl Segments {
             self.window_left -= 1;
             return;
         }
-        let unneeded = self.window_low.div_ceil(2).min(PURGE_UNITS_MAX);
+        // A few units go free and are needed again all the time: no matter for a system call.
+        let idle = self.window_low.saturating_sub(KEEP_UNITS_MIN.max(self.used_units / 32));
+        let unneeded = idle.div_ceil(2).min(PURGE_UNITS_MAX);
         if unneeded > 0 && self.purge_mode == PurgeMode::Auto {
             self.retire(self.dirty_units - unneeded);
         }

@@ -1,12 +1,15 @@
 //! The pool itself: fast path and slow path of allocate, free and reallocate.
 
+use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
 use super::chunk::{self, ChunkKind, ChunkQueue, is_sound, unit_base};
 use super::hardened::{self, Hardened};
+use super::holes::Holes;
 use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::memory::Memory;
+use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
 use crate::{faults, memory_tools};
@@ -43,14 +46,14 @@ pub struct ClassState {
 }
 
 impl ClassState {
-    /// The next blocks, of `size` bytes, of the chunk being carved.
+    /// The next blocks, of `size` bytes and no more than `most`, of the chunk being carved.
     ///
     /// # Safety
     /// `carving` is a live chunk of this class with blocks left.
-    unsafe fn carve(&mut self, size: usize) -> *mut FreeBlock {
+    unsafe fn carve(&mut self, size: usize, most: u32) -> *mut FreeBlock {
         // SAFETY: the caller's promise.
         unsafe {
-            let (list, count) = chunk::carve(self.carving, size);
+            let (list, count) = chunk::carve(self.carving, size, most);
             if !(*self.carving).can_carve() {
                 self.carving = ptr::null_mut();
             }
@@ -121,6 +124,11 @@ pub struct RawPool {
     chunk_clock: u64,
     pub(super) classes: [ClassState; CLASS_COUNT],
     pub(super) counted_before: CountsBefore,
+    pub(super) holes: Holes,
+    /// What the Lua core on this pool can tell; null if it is none with the fast path.
+    pub(super) core: *const Core,
+    /// The profile that is on.
+    pub(super) sampler: Option<Box<Sampler>>,
 }
 
 impl RawPool {
@@ -157,6 +165,7 @@ impl RawPool {
             let pool = pool.as_ptr();
             memory_tools::pool_destroyed(pool);
             (*pool).drop_hardened();
+            drop((*pool).stop_sampling());
             let mut header = (*pool).large.head;
             while !header.is_null() {
                 let next = (*header).next;
@@ -199,7 +208,7 @@ impl RawPool {
     fn allocate_class(&mut self, class: Class) -> *mut u8 {
         let block = self.lists.free[class];
         if block.is_null() {
-            return self.refill(class);
+            return self.refill(class, ptr::null_mut());
         }
         // SAFETY: the list holds free blocks of this pool, each large enough for its link.
         self.lists.free[class] = unsafe { (*block).next };
@@ -226,25 +235,27 @@ impl RawPool {
     }
 
     /// Fills the allocation list of `class` and takes one block from it; null when there is no memory, and in a
-    /// hardened pool, where it must not come to this.
+    /// hardened pool, where it must not come to this. `thread` is the Lua thread that wants it, null if that is not
+    /// known.
     #[cold]
     #[inline(never)]
-    pub fn refill(&mut self, class: Class) -> *mut u8 {
+    pub fn refill(&mut self, class: Class, thread: *mut c_void) -> *mut u8 {
         if !self.hardened.is_null() {
             return hardened::report_wrong_function();
         }
-        self.fill_list(class)
+        if self.sampler.is_some() { self.refill_sampled(class, thread) } else { self.fill_list(class, u32::MAX) }
     }
 
-    /// As [`RawPool::refill`], in any pool.
+    /// Fills the allocation list of `class` with at most `most` blocks, where that can be chosen, and takes one of
+    /// them, in any pool.
     #[inline]
-    pub(super) fn fill_list(&mut self, class: Class) -> *mut u8 {
+    pub(super) fn fill_list(&mut self, class: Class, most: u32) -> *mut u8 {
         debug_assert!(self.lists.free[class].is_null());
         if faults::request_fails() {
             return ptr::null_mut();
         }
         // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have this size.
-        let list = unsafe { self.take_freed(class).unwrap_or_else(|| self.take_fresh(class)) };
+        let list = unsafe { self.take_freed(class, most).unwrap_or_else(|| self.take_fresh(class, most)) };
         if list.is_null() {
             return ptr::null_mut();
         }
@@ -273,22 +284,33 @@ impl RawPool {
         }
     }
 
-    /// The list of the queue's newest chunk.
+    /// The list of the queue's newest chunk, `most` blocks of it.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_freed(&mut self, class: Class) -> Option<*mut FreeBlock> {
+    unsafe fn take_freed(&mut self, class: Class, most: u32) -> Option<*mut FreeBlock> {
         let pool = ptr::from_ref(self);
         let state = &mut self.classes[class];
-        state.last_taken = self.chunk_clock;
+        // An idle state has acquired nothing, and leaves the page alone.
+        if state.last_taken != self.chunk_clock {
+            state.last_taken = self.chunk_clock;
+        }
         let header = state.queue.head;
         if header.is_null() {
             return None;
         }
-        // SAFETY: a chunk in the queue is live and has at least one free block.
+        // SAFETY: a chunk in the queue is live and has freed blocks or else holes.
         unsafe {
             if !is_sound(header, pool) {
                 corrupt(header);
+            }
+            if (*header).free.is_null() {
+                return Some(self.fill_hole(class, header));
+            }
+            if most < (*header).free_count() {
+                state.returned += u64::from(most);
+                state.handed += u64::from(most);
+                return Some(chunk::take_some(header, most));
             }
             state.queue.remove(header);
             let (list, count) = ((*header).free, (*header).free_count());
@@ -296,6 +318,9 @@ impl RawPool {
             // Now every block counts as used; the next free makes the chunk available again.
             (*header).arm(1);
             (*header).listed = 0;
+            if (*header).holes() != 0 {
+                state.queue.push_back(header);
+            }
             state.returned += u64::from(count);
             state.handed += u64::from(count);
             Some(list)
@@ -307,7 +332,7 @@ impl RawPool {
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
-    unsafe fn take_fresh(&mut self, class: Class) -> *mut FreeBlock {
+    unsafe fn take_fresh(&mut self, class: Class, most: u32) -> *mut FreeBlock {
         let base = self.base();
         let pool = ptr::from_mut(self).cast::<u8>();
         let state = &mut self.classes[class];
@@ -329,7 +354,7 @@ impl RawPool {
                         return state.take_parked();
                     }
                     if let Some(donor) = self.donor(class) {
-                        return self.take_freed(donor).unwrap_or(ptr::null_mut());
+                        return self.take_freed(donor, most).unwrap_or(ptr::null_mut());
                     }
                 }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
@@ -348,7 +373,7 @@ impl RawPool {
             if !is_sound(self.classes[class].carving, self) {
                 corrupt(self.classes[class].carving);
             }
-            self.classes[class].carve(size)
+            self.classes[class].carve(size, most)
         }
     }
 
@@ -366,12 +391,12 @@ impl RawPool {
         for other in (class + 1..CLASS_COUNT).filter(|&other| block_size(other).is_multiple_of(stride)) {
             // SAFETY: queue and carving chunk of a class hold live headers of this pool, whose blocks have its size.
             unsafe {
-                if let Some(list) = self.take_freed(other) {
+                if let Some(list) = self.take_freed(other, u32::MAX) {
                     return list;
                 }
                 let state = &mut self.classes[other];
                 if !state.carving.is_null() {
-                    return state.carve(block_size(other));
+                    return state.carve(block_size(other), u32::MAX);
                 }
             }
         }
@@ -427,10 +452,14 @@ impl RawPool {
         unsafe {
             let class = (*header).class as usize;
             let state = &mut self.classes[class];
+            let used = (*header).used_count();
             if (*header).queued == 0 {
                 state.queue.push(header);
+            } else if used > 0 {
+                // It had holes only, and waited behind those with freed blocks.
+                state.queue.remove(header);
+                state.queue.push(header);
             }
-            let used = (*header).used_count();
             (*header).arm(used);
             // The last chunk with free blocks is kept: the next burst starts with it.
             if used > 0 || state.queue.is_only(header) {
@@ -457,6 +486,7 @@ impl RawPool {
             if let Some(hardened) = self.hardened.as_mut() {
                 hardened.chunk_released(unit_base(header));
             }
+            self.forget_holes((*header).holes());
             self.segments.release(unit_base(header), (*header).unit as usize, 1);
         }
     }

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use super::chunk::{ChunkKind, unit_base};
 use super::group::GroupStats;
+use super::holes::PAGE_SIZE;
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, header_of};
 use super::raw::RawPool;
 use super::segment::{FIRST_UNIT_START, SegmentView};
@@ -55,7 +56,8 @@ impl ClassStats {
 ///
 /// Identities: `live_bytes` = the sum of live blocks times block size, plus `large_live_bytes`;
 /// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + the units of large blocks;
-/// `mapped_bytes` >= `used_bytes` + `cached_bytes`.
+/// `mapped_bytes` >= `used_bytes` + `cached_bytes`; what is resident is at most `used_bytes` + `cached_bytes` -
+/// `hole_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStats {
     /// One entry for each size class, smallest first.
@@ -78,6 +80,8 @@ pub struct PoolStats {
     pub peak_bytes: u64,
     /// Bytes of address space mapped.
     pub mapped_bytes: u64,
+    /// Bytes of pages inside chunks in use that were given back and are not in use again.
+    pub hole_bytes: u64,
     /// Bytes given back to the system so far.
     pub purged_bytes: u64,
     /// The hard limit, if there is one.
@@ -192,7 +196,8 @@ impl RawPool {
             cached_bytes: bytes(self.segments.dirty_units),
             peak_bytes: bytes(self.segments.peak_units),
             mapped_bytes: bytes(self.segments.mapped_units),
-            purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64,
+            hole_bytes: (self.holes.pages * PAGE_SIZE) as u64,
+            purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64 + self.holes.purged_pages * PAGE_SIZE as u64,
             limit_bytes: (self.segments.limit_units != usize::MAX).then(|| bytes(self.segments.limit_units)),
             soft_limit_bytes: Some(self.segments.soft_limit_units()).filter(|&units| units != usize::MAX).map(bytes),
             limit_refusals: self.segments.limit_refusals,

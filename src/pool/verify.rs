@@ -35,6 +35,7 @@ struct Census {
     dirty_units: usize,
     mapped_units: usize,
     runs: HashSet<usize>,
+    hole_pages: usize,
     chunks: HashMap<usize, ChunkCensus>,
     chunks_of_class: HashMap<usize, u64>,
 }
@@ -43,6 +44,7 @@ struct Census {
 struct ChunkCensus {
     class: usize,
     free: HashSet<usize>,
+    holes: bool,
 }
 
 impl RawPool {
@@ -105,7 +107,8 @@ impl RawPool {
                 *census.chunks_of_class.entry(class).or_default() += 1;
                 // SAFETY: a chunk of small blocks, as its header says.
                 let free = unsafe { self.free_blocks_of(header)? };
-                census.chunks.insert(header.addr(), ChunkCensus { class, free });
+                census.hole_pages += chunk.holes().count_ones() as usize;
+                census.chunks.insert(header.addr(), ChunkCensus { class, free, holes: chunk.holes() != 0 });
                 Ok(())
             }
             kind if kind == ChunkKind::Run as u8 => {
@@ -129,7 +132,12 @@ impl RawPool {
         let chunk = unsafe { &*header };
         require(chunk.countdown <= chunk.armed, || format!("chunk {header:p}: countdown above its start"))?;
         require(chunk.free_count() <= chunk.carved, || format!("chunk {header:p}: more free blocks than carved"))?;
-        let queued_right = chunk.queued == 0 || chunk.countdown == chunk.used_count();
+        let ranges = block_ranges(header, chunk.unit as usize);
+        let starts = ranges.into_iter().flat_map(|range| range.step_by(block_size(chunk.class as usize)));
+        let carved = starts.filter(|&offset| is_block_of(header, unit_base(header).addr() + offset)).count();
+        require(carved == chunk.carved as usize, || format!("chunk {header:p}: carved blocks do not add up"))?;
+        let expected = if chunk.queued == 0 || chunk.free.is_null() { 1 } else { chunk.used_count() };
+        let queued_right = chunk.countdown == expected;
         require(queued_right, || format!("chunk {header:p}: in the queue, but counts down to something else"))?;
         let mut free = HashSet::new();
         let mut block: *mut FreeBlock = chunk.free;
@@ -149,10 +157,13 @@ impl RawPool {
         let books = &self.segments;
         for (what, counted, written) in [
             ("used", census.used_units + books.direct_units, books.used_units),
+            ("holes", census.hole_pages, self.holes.pages),
             ("dirty", census.dirty_units + books.spare_units(), books.dirty_units),
             ("mapped", census.mapped_units + books.direct_units + books.spare_units(), books.mapped_units),
         ] {
-            require(counted == written, || format!("{counted} units are {what}, the books say {written}"))?;
+            require(counted == written, || {
+                format!("{counted} units (of holes: pages) are {what}, the books say {written}")
+            })?;
         }
         let held = books.used_units + books.dirty_units;
         let charged = books.memory.charged_units;
@@ -198,17 +209,21 @@ impl RawPool {
         require(chunks == counted, || format!("class {class}: chunks do not add up"))?;
         let mut queued = HashSet::new();
         let mut header = state.queue.head;
+        let mut holes_only = false;
         while !header.is_null() {
             let known = census.chunks.get(&header.addr()).is_some_and(|chunk| chunk.class == class);
             require(known, || format!("class {class}: {header:p} in its queue is no chunk of it"))?;
             require(queued.insert(header.addr()), || format!("class {class}: {header:p} is queued twice"))?;
             // SAFETY: just checked to be a live chunk.
             let chunk = unsafe { &*header };
-            require(chunk.queued == 1 && !chunk.free.is_null(), || format!("chunk {header:p}: queued for nothing"))?;
+            let serves = !chunk.free.is_null() || chunk.holes() != 0;
+            require(chunk.queued == 1 && serves, || format!("chunk {header:p}: queued for nothing"))?;
+            require(chunk.free.is_null() || !holes_only, || format!("chunk {header:p}: queued behind holes"))?;
+            holes_only = chunk.free.is_null();
             header = chunk.next;
         }
         for (address, chunk) in census.chunks.iter().filter(|(_, chunk)| chunk.class == class) {
-            let expected = !chunk.free.is_empty();
+            let expected = !chunk.free.is_empty() || chunk.holes;
             require(queued.contains(address) == expected, || format!("chunk {address:#x}: should it be queued?"))?;
         }
         Ok(())
@@ -275,5 +290,6 @@ pub(super) fn is_block_of(header: *mut ChunkHeader, address: usize) -> bool {
         offset >= range.start
             && offset + size <= range.end.min(carved_to(index))
             && (offset - range.start).is_multiple_of(size)
+            && !chunk.in_hole(offset, size)
     })
 }

@@ -145,6 +145,14 @@ impl Model {
         assert_eq!(live + large, self.blocks.len() as u64, "live blocks");
         let requested: u64 = self.blocks.iter().map(|block| block.size as u64).sum();
         assert!(stats.live_bytes >= requested, "{} live, {requested} asked for", stats.live_bytes);
+        let small: u64 = stats.classes.iter().map(|class| class.live_blocks * class.block_size as u64).sum();
+        assert_eq!(stats.live_bytes, small + stats.large_live_bytes);
+        for class in &stats.classes {
+            assert_eq!(class.live_blocks, class.allocations - class.frees);
+            assert_eq!(class.chunks, class.chunks_acquired - class.chunks_released);
+        }
+        let large: u64 = self.blocks.iter().map(|block| block.size as u64).filter(|&size| size > 16 << 10).sum();
+        assert!(stats.large_live_bytes >= large, "only a block that could not be moved is larger than was asked for");
         assert!(stats.used_bytes >= stats.live_bytes);
         assert!(stats.peak_bytes >= stats.used_bytes + stats.cached_bytes);
         assert!(stats.mapped_bytes >= stats.used_bytes + stats.cached_bytes);

@@ -293,7 +293,7 @@ unsafe fn take(pool: *mut RawPool, class: usize) -> *mut FreeBlock {
         let fresh_list = block.is_null();
         if fresh_list {
             (*pool).check_next_list(class);
-            block = (*pool).fill_list(class).cast();
+            block = (*pool).fill_list(class, u32::MAX).cast();
             if block.is_null() {
                 return block;
             }
