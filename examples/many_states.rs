@@ -119,10 +119,18 @@ const WORK: &CStr = c"
     end
 ";
 
+/// No memory at all: what the machine itself loses with all cores busy.
+const CONTROL: &CStr = c"local sum = 0 for i = 1, 4e6 do sum = sum + i % 7 end";
+
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["threads"] => NAMES.iter().for_each(|name| threads(name)),
+        ["threads"] => {
+            threads("control", &Allocator::Pool, CONTROL);
+            for name in NAMES {
+                threads(name, &Allocator::named(name).expect("one of the names"), WORK);
+            }
+        }
         ["churn"] => each_in_a_process("churn"),
         ["idle"] => each_in_a_process("idle"),
         ["churn", name] => churn(name),
@@ -145,14 +153,14 @@ fn each_in_a_process(what: &str) {
 
 /// Each thread makes a state, works in it and closes it, some times; seconds of processor time that it took on average.
 /// Processor time rather than the clock's: other programs that run meanwhile cost none of it.
-fn cpu_seconds_per_thread(count: usize, allocator: &Allocator) -> f64 {
+fn cpu_seconds_per_thread(count: usize, allocator: &Allocator, script: &CStr) -> f64 {
     let barrier = Barrier::new(count);
     let total: f64 = thread::scope(|scope| {
         let worker = || {
             barrier.wait();
             let start = thread_cpu_seconds();
             for _ in 0..4 {
-                State::new(allocator).run(WORK);
+                State::new(allocator).run(script);
             }
             thread_cpu_seconds() - start
         };
@@ -183,18 +191,17 @@ fn thread_cpu_seconds() -> f64 {
 
 /// The speed of a thread while all cores are busy, compared with one thread alone: the least disturbed of several
 /// rounds of each, in turn.
-fn threads(name: &str) {
+fn threads(name: &str, allocator: &Allocator, script: &CStr) {
     const ROUNDS: usize = 8;
     let cores = thread::available_parallelism().map_or(2, |count| count.get());
-    let allocator = Allocator::named(name).expect("one of the names");
     let (mut alone, mut together) = (f64::INFINITY, f64::INFINITY);
-    cpu_seconds_per_thread(cores, &allocator);
+    cpu_seconds_per_thread(cores, allocator, script);
     for _ in 0..ROUNDS {
-        alone = alone.min(cpu_seconds_per_thread(1, &allocator));
-        together = together.min(cpu_seconds_per_thread(cores, &allocator));
+        alone = alone.min(cpu_seconds_per_thread(1, allocator, script));
+        together = together.min(cpu_seconds_per_thread(cores, allocator, script));
     }
     println!(
-        "{name:>6}: {:.1} ms alone, {:.1} ms with {cores} threads: speed per thread {:.3}",
+        "{name:>7}: {:.1} ms alone, {:.1} ms with {cores} threads: speed per thread {:.3}",
         alone * 1e3,
         together * 1e3,
         alone / together
