@@ -10,7 +10,7 @@ use super::layout::{AllocationLists, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::faults;
+use crate::{faults, os};
 
 /// The books of one size class.
 ///
@@ -76,6 +76,9 @@ const BUSY_FREES: u32 = 32;
 /// A class that took no list while all classes together acquired this many chunks may give blocks to a neighbour.
 const STALE_CHUNKS: u64 = 2;
 
+/// What every state with the standard libraries writes to of the pool's first unit, at least: header, pool, and blocks.
+const POPULATED_BYTES: usize = 32 * 1024;
+
 /// The books of large blocks.
 pub struct LargeBooks {
     /// All large blocks, newest first.
@@ -133,6 +136,7 @@ impl RawPool {
         let base = Segments::map_first()?.as_ptr();
         // SAFETY: the mapping is fresh, zeroed and large enough for header, descriptor and pool in its first unit.
         unsafe {
+            os::populate(NonNull::new_unchecked(base), POPULATED_BYTES);
             let pool = base.add(POOL_OFFSET).cast::<RawPool>();
             (*pool).segments.adopt_first(base);
             (*pool).bootstrap = Bootstrap::new(size_of::<RawPool>());
