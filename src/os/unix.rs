@@ -19,6 +19,15 @@ pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
     }
     // SAFETY: `first` was mapped just now with this length, and nobody knows of it.
     unsafe { unmap(first, length) };
+    // The gap that the system chose often goes on below, where the address is aligned.
+    let below = first.as_ptr().with_addr(first.addr().get() & !(alignment - 1));
+    if let Some(second) = map(below, length) {
+        if second.addr().get() & (alignment - 1) == 0 {
+            return Some(second);
+        }
+        // SAFETY: as above.
+        unsafe { unmap(second, length) };
+    }
 
     let padded = length.checked_add(alignment)?;
     let start = map(ptr::null_mut(), padded)?;
@@ -75,6 +84,21 @@ pub unsafe fn purge(start: NonNull<u8>, length: usize) {
 pub fn pages_come_back(page_size: usize) -> bool {
     // SAFETY: sysconf has no preconditions.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) == Ok(page_size)
+}
+
+/// Brings a range that is about to be written into physical memory with one call, where the system can; elsewhere its
+/// pages come one by one.
+///
+/// # Safety
+/// `start` and `length` are page-aligned and inside one mapping.
+pub unsafe fn populate(start: NonNull<u8>, length: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the caller's promise; contents stay as they are, and on failure nothing has happened.
+    unsafe {
+        libc::madvise(start.as_ptr().cast(), length, libc::MADV_POPULATE_WRITE)
+    };
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, length);
 }
 
 /// Makes a purged range usable again: nothing to do here, pages come back on first touch.

@@ -51,6 +51,12 @@ pub unsafe fn purge(start: NonNull<u8>, length: usize) {
     unsafe { VirtualFree(start.as_ptr().cast(), length, MEM_DECOMMIT) };
 }
 
+/// Nothing to do: committed pages come one by one.
+///
+/// # Safety
+/// None needed: this does nothing.
+pub unsafe fn populate(_start: NonNull<u8>, _length: usize) {}
+
 /// Whether purged pages are there again when they are touched: here they must be restored.
 pub fn pages_come_back(_page_size: usize) -> bool {
     false

@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::{faults, memory_tools};
+use crate::{faults, memory_tools, os};
 
 /// The books of one size class.
 ///
@@ -78,6 +78,9 @@ const BUSY_FREES: u32 = 32;
 /// A class that took no list while all classes together acquired this many chunks may give blocks to a neighbour.
 const STALE_CHUNKS: u64 = 2;
 
+/// What every state with the standard libraries writes to of the pool's first unit, at least: header, pool, and blocks.
+const POPULATED_BYTES: usize = 32 * 1024;
+
 /// The books of large blocks.
 pub struct LargeBooks {
     /// All large blocks, newest first.
@@ -140,7 +143,9 @@ impl RawPool {
         // pool that is all zero but for its memory, which has no destructor to run on what was there, is valid.
         unsafe {
             let pool = base.add(POOL_OFFSET).cast::<RawPool>();
-            if !first.is_zero {
+            if first.is_zero {
+                os::populate(first.base, POPULATED_BYTES);
+            } else {
                 pool.write_bytes(0, 1);
             }
             (&raw mut (*pool).segments.memory).write(memory);
