@@ -26,12 +26,6 @@ fn lua54_pool_passes_in_full_while_the_pool_checks_itself() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_CHECK", "1")]);
 }
 
-/// No test of the suite needs more, the largest strings and tables included.
-#[test]
-fn lua54_pool_passes_in_full_with_64_megabytes() {
-    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_LIMIT", "64M")]);
-}
-
 #[test]
 fn lua54_pool_passes_in_full_when_free_memory_goes_back_at_once() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_PURGE", "now")]);
