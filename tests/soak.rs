@@ -21,6 +21,8 @@ const LOAD: &str = include_str!("soak/load.lua");
 const LUA_GCCOLLECT: c_int = 2;
 /// Rounds between two samples.
 const ROUNDS: u32 = 40;
+/// Samples before which memory is not flat yet: on a busy machine they take longer than the time given.
+const SAMPLES_MIN: usize = 20;
 
 /// What was seen after some rounds.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +97,7 @@ fn soak(time: Duration, generational: bool) -> Vec<Sample> {
     let state = new_state(&pool, generational);
     let begun = Instant::now();
     let mut samples = Vec::new();
-    while begun.elapsed() < time {
+    while begun.elapsed() < time || samples.len() < SAMPLES_MIN {
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|_| {
                 let before = processor_time();
@@ -120,7 +122,6 @@ fn soak(time: Duration, generational: bool) -> Vec<Sample> {
 
 /// The second quarter, after warming up, against the last one.
 fn expect_flat(samples: &[Sample]) {
-    assert!(samples.len() >= 8, "only {} samples: too slow a machine for this time", samples.len());
     let quarter = samples.len() / 4;
     let (early, late) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);
     let median = |samples: &[Sample], of: fn(&Sample) -> u64| {
