@@ -133,32 +133,33 @@ unsafe fn push_limit(state: *mut lua_State, limit: Option<u64>) {
     }
 }
 
-/// `alloc.limit([bytes | false])`: sets or lifts the hard limit; returns the one before, nil for none.
-unsafe extern "C-unwind" fn limit(state: *mut lua_State) -> c_int {
-    // SAFETY: called by Lua as a function of the module.
+/// Sets or lifts a limit as the arguments say, and pushes the one before; nil for none.
+///
+/// # Safety
+/// `state` is running a C function of the module.
+unsafe fn change_limit(state: *mut lua_State, get: fn(&RawPool) -> Option<u64>, set: fn(&mut RawPool, usize)) -> c_int {
+    // SAFETY: the caller's promise.
     unsafe {
         let new = size_argument(state);
-        let old = pool(state).and_then(|pool| pool.stats().limit_bytes);
+        let old = pool(state).and_then(|pool| get(pool));
         if let (Some(new), Some(pool)) = (new, pool(state)) {
-            pool.set_limit_bytes(new.unwrap_or(usize::MAX));
+            set(pool, new.unwrap_or(usize::MAX));
         }
         push_limit(state, old);
     }
     1
 }
 
+/// `alloc.limit([bytes | false])`: sets or lifts the hard limit; returns the one before, nil for none.
+unsafe extern "C-unwind" fn limit(state: *mut lua_State) -> c_int {
+    // SAFETY: called by Lua as a function of the module.
+    unsafe { change_limit(state, RawPool::limit_bytes, RawPool::set_limit_bytes) }
+}
+
 /// `alloc.softlimit([bytes | false])`: sets or lifts the soft limit; returns the one before, nil for none.
 unsafe extern "C-unwind" fn soft_limit(state: *mut lua_State) -> c_int {
     // SAFETY: called by Lua as a function of the module.
-    unsafe {
-        let new = size_argument(state);
-        let old = pool(state).and_then(|pool| pool.stats().soft_limit_bytes);
-        if let (Some(new), Some(pool)) = (new, pool(state)) {
-            pool.set_soft_limit_bytes(new.unwrap_or(usize::MAX));
-        }
-        push_limit(state, old);
-    }
-    1
+    unsafe { change_limit(state, RawPool::soft_limit_bytes, RawPool::set_soft_limit_bytes) }
 }
 
 /// `alloc.trim([bytes])`: gives free memory back to the system until at most so many bytes of it are left, by default

@@ -31,6 +31,13 @@ fn lua54_pool_passes_in_full_when_free_memory_goes_back_at_once() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_PURGE", "now")]);
 }
 
+/// Not less: errors.lua recurses a million calls deep until the Lua stack overflows, which is 64 bytes of `CallInfo` and
+/// 16 bytes of stack for each.
+#[test]
+fn lua54_pool_passes_in_full_with_a_limit_of_96_mib() {
+    passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_LIMIT", "96M")]);
+}
+
 #[test]
 fn lua54_pool_passes_in_full_on_a_hardened_pool() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_HARDENED", "1")]);

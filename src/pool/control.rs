@@ -6,11 +6,26 @@ use super::raw::{CountsBefore, RawPool};
 use crate::lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 use crate::lua_ffi::lua_Alloc;
 
+/// A limit in bytes; `usize::MAX` units are none.
+fn in_bytes(units: usize) -> Option<u64> {
+    (units != usize::MAX).then(|| (units * CHUNK_SIZE) as u64)
+}
+
 impl RawPool {
     /// Sets the hard limit in bytes of used and cached memory; `usize::MAX` is none. Takes effect at the next
     /// request for more; what is in use stays.
     pub fn set_limit_bytes(&mut self, limit: usize) {
         self.segments.limit_units = if limit == usize::MAX { usize::MAX } else { limit / CHUNK_SIZE };
+    }
+
+    /// The hard limit in bytes, if there is one.
+    pub fn limit_bytes(&self) -> Option<u64> {
+        in_bytes(self.segments.limit_units)
+    }
+
+    /// The soft limit in bytes, if there is one.
+    pub fn soft_limit_bytes(&self) -> Option<u64> {
+        in_bytes(self.segments.soft_limit_units())
     }
 
     /// Sets the soft limit in bytes of memory in use, above which a full collection is asked for; `usize::MAX` is none.

@@ -14,7 +14,7 @@
 //! - [`group`](PoolGroup): a limit and a cache of free segments for pools of any number of threads,
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
-//! - `raw`: the slow path behind allocate, free and reallocate,
+//! - `raw`: the pool itself, and the fast path; `slow_path`: filling lists, and what a chunk's countdown ends with,
 //! - `hardened`: the layer of pools that watch for misuse,
 //! - [`sample`]: which allocations a profile looks at,
 //! - [`stats`]: figures derived from the chunk headers,
@@ -37,6 +37,7 @@ mod raw;
 pub mod sample;
 mod segment;
 pub mod size_class;
+mod slow_path;
 mod source;
 pub mod stats;
 mod verify;
