@@ -63,6 +63,11 @@ impl Memory {
         }
     }
 
+    /// Whether mappings come from the system, and no group counts them.
+    pub(super) fn is_the_systems_alone(&self) -> bool {
+        matches!(self.origin, Origin::System) && self.group.is_none()
+    }
+
     fn take_cached(&mut self, least: usize, wanted: usize, dirty_most: usize) -> Option<Cached> {
         let cached = self.group.as_ref()?.take(least, wanted, dirty_most)?;
         self.charged_units += cached.dirty.count_ones() as usize;

@@ -293,17 +293,20 @@ impl Segments {
     }
 
     /// As [`Segments::acquire`], for a block that has been growing: where the units behind it are free as well, so
-    /// that it can go on growing in place.
+    /// that it can go on growing in place. Takes address space for that where it costs nothing: the system's, with
+    /// nobody to share it with.
     pub fn acquire_with_room(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
-        let roomy = (count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX);
-        if self.find(roomy, false).is_none() && self.within_limit(count) {
-            // Address space costs nothing; where there is none left, any place will do.
-            let _ = self.map_segment(roomy);
+        let total = (self.used_units + self.dirty_units).checked_add(count);
+        if self.memory.is_the_systems_alone() && total.is_some_and(|total| total <= self.limit_units) {
+            let place = self.find_roomy(count).or_else(|| {
+                self.map_segment((count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX))?;
+                self.find_roomy(count)
+            });
+            if let Some((segment, first)) = place {
+                return self.take(segment, first, count);
+            }
         }
-        match self.find(roomy, false) {
-            Some((segment, first)) if self.within_limit(count) => self.take(segment, first, count),
-            _ => self.acquire(count),
-        }
+        self.acquire(count)
     }
 
     /// Marks the units that a search has found as used.
@@ -377,6 +380,30 @@ impl Segments {
             segment = next;
         }
         None
+    }
+
+    /// A place for `count` units with room to grow behind them; in physical memory, if there is such a one.
+    fn find_roomy(&self, count: usize) -> Option<(*mut Segment, usize)> {
+        let roomy = (count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX);
+        let mut clean = None;
+        let mut segment = self.room;
+        for _ in 0..SEARCH_MAX {
+            if segment.is_null() {
+                break;
+            }
+            // SAFETY: the room list holds live descriptors.
+            let (free, dirty, next) = unsafe { ((*segment).free, (*segment).dirty, (*segment).room_next) };
+            let places = run_starts(free, roomy);
+            let dirty_places = places & run_starts(free & dirty, count);
+            if dirty_places != 0 {
+                return Some((segment, dirty_places.trailing_zeros() as usize));
+            }
+            if places != 0 && clean.is_none() {
+                clean = Some((segment, places.trailing_zeros() as usize));
+            }
+            segment = next;
+        }
+        clean
     }
 
     /// Units of the next segment, which has to have room for `count`: as many as all before it together, so that their
