@@ -22,7 +22,7 @@ pub enum PurgeMode {
 /// Steps of allocation work between two looks at how many free units nobody needed: so many, and so many more for
 /// every unit in use. A collector's cycle makes about as much garbage as there is memory in use, which is at most 16
 /// steps a unit.
-const PURGE_WINDOW_MIN: usize = 4096;
+const PURGE_WINDOW_MIN: usize = 1024;
 const PURGE_WINDOW_PER_UNIT: usize = 64;
 
 /// Units given back at the end of one window, at most: 4 MiB.

@@ -24,7 +24,7 @@ pub const RUN_UNITS_MAX: usize = 32;
 pub const FIRST_UNIT_START: usize = 4096;
 
 /// A block that has grown out of its place gets one with room for this many times its new size.
-const ROOM_TO_GROW: usize = 4;
+const ROOM_TO_GROW: usize = 2;
 
 /// How many segments a search for a run, or for units still in physical memory, looks at.
 const SEARCH_MAX: usize = 32;
