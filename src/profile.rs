@@ -41,6 +41,9 @@ struct Profile {
 /// A line that says why there is no profile.
 pub(crate) fn start(pool: &mut RawPool, path: &Path, bytes_per_sample: usize) -> Result<(), String> {
     stop(pool)?;
+    if pool.is_hardened() {
+        return Err("a hardened pool cannot be profiled: leave out one of the two".to_owned());
+    }
     let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
     let profile = Profile {
         stacks: HashMap::new(),
