@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::pictures::{colour_class, escape};
-use super::report::{ProgramResult, Report, ScriptReport};
+use super::pictures::{colour_class, escape, sampled_results};
+use super::report::{Report, ScriptReport};
 use super::units;
 
 const WIDTH: f64 = 760.0;
@@ -39,13 +39,7 @@ pub(super) fn picture(report: &Report) -> String {
 
 /// One script's curves, with axes and names; `None` if there are none.
 fn plot(report: &Report, script: &ScriptReport) -> Option<String> {
-    let results: Vec<(usize, &ProgramResult)> = report
-        .programs
-        .iter()
-        .enumerate()
-        .filter_map(|(index, program)| Some((index, script.result_of(&program.name)?)))
-        .filter(|(_, result)| !result.resident.is_empty())
-        .collect();
+    let results = sampled_results(report, script);
     let points = || results.iter().flat_map(|(_, result)| &result.resident);
     let longest = points().map(|point| point.0).reduce(f64::max)?.max(1e-9);
     let highest = (points().map(|point| point.1).max()?.max(1) as f64) * 1.04;

@@ -87,15 +87,20 @@ pub(super) fn plain_bar(value: f64, largest: f64, class: usize) -> String {
     format!(r#"<rect class="c{class} bar" x="0" y="3" width="{}" height="13" rx="2"/>"#, x(value, largest))
 }
 
-/// Resident memory of a script's programs over time; empty when none was sampled.
-pub(super) fn memory_curves(report: &Report, script: &ScriptReport) -> String {
-    let with_curve: Vec<(usize, &ProgramResult)> = report
+/// The results of a script that have resident memory over time, with the numbers of their programs.
+pub(super) fn sampled_results<'a>(report: &'a Report, script: &'a ScriptReport) -> Vec<(usize, &'a ProgramResult)> {
+    report
         .programs
         .iter()
         .enumerate()
         .filter_map(|(index, program)| Some((index, script.result_of(&program.name)?)))
         .filter(|(_, result)| !result.resident.is_empty())
-        .collect();
+        .collect()
+}
+
+/// Resident memory of a script's programs over time; empty when none was sampled.
+pub(super) fn memory_curves(report: &Report, script: &ScriptReport) -> String {
+    let with_curve = sampled_results(report, script);
     let points = || with_curve.iter().flat_map(|(_, result)| &result.resident);
     let (Some(longest), Some(highest)) =
         (points().map(|point| point.0).reduce(f64::max), points().map(|point| point.1).max())
