@@ -2,7 +2,8 @@
 //! there is time for.
 //!
 //! `cargo test --release --test fuzz_corpus -- --ignored` changes the inputs at random for minutes
-//! (`LUA_POOL_FUZZ_SECONDS` says how long); `cargo fuzz` does so with an eye on what it reaches.
+//! (`LUA_POOL_FUZZ_SECONDS` says how long); `cargo fuzz` does so with an eye on what it reaches, and takes scripts from
+//! a second folder: `cargo fuzz run lua_source fuzz/corpus/lua_source tests/scripts`.
 #![cfg(feature = "programs")]
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
@@ -20,6 +21,33 @@ unsafe extern "C" {}
 /// The bytes of an input.
 type Input = Vec<u8>;
 
+/// Scripts of `tests/scripts` that reach nothing outside: with their prelude, inputs for `lua_source`.
+const SCRIPTS: [&str; 13] = [
+    "closures",
+    "control",
+    "coroutines",
+    "errors",
+    "finalizers",
+    "formats",
+    "loading",
+    "metatables",
+    "sorting",
+    "strings",
+    "tables",
+    "unicode",
+    "weak",
+];
+
+fn scripts() -> impl Iterator<Item = (String, Input)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let read = move |name: &str| {
+        let path = folder.join(name).with_extension("lua");
+        fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    let prelude = read("prelude");
+    SCRIPTS.into_iter().map(move |name| (name.to_owned(), [prelude.as_slice(), &read(name)].concat()))
+}
+
 fn corpus(target: &str) -> Vec<(String, Input)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut inputs: Vec<_> = fs::read_dir(&folder)
@@ -28,6 +56,9 @@ fn corpus(target: &str) -> Vec<(String, Input)> {
         .map(|path| (path.display().to_string(), fs::read(&path).expect("an input")))
         .collect();
     assert!(!inputs.is_empty(), "{} is empty", folder.display());
+    if target == "lua_source" {
+        inputs.extend(scripts());
+    }
     inputs.sort();
     inputs
 }
