@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::group::{Cached, GroupStats, PoolGroup, Shared};
+use super::recent;
 use super::segment::{FIRST_SEGMENT_UNITS, Segment, Segments};
 use super::source::Origin;
 
@@ -45,6 +46,11 @@ impl Memory {
         if let Some(cached) = self.take_cached(1, FIRST_SEGMENT_UNITS, usize::MAX) {
             let Cached { base, units, dirty } = cached;
             return Some(First { base, units, dirty, is_zero: false });
+        }
+        if self.is_the_systems_alone()
+            && let Some(base) = recent::take()
+        {
+            return Some(First { base, units: FIRST_SEGMENT_UNITS, dirty: 0, is_zero: false });
         }
         if let Some(group) = &self.group {
             if !group.charge_with_cache(1) {

@@ -65,8 +65,8 @@ impl RawPool {
                 if class == 0 || !block.addr().is_multiple_of(8) {
                     return Err(NotLive::Inside);
                 }
-                let freed = listed(self.classes[class].parked, block) || self.on_allocation_list(block, class);
-                if freed { Err(NotLive::Freed) } else { Ok(()) }
+                let waits = listed(self.classes[class].parked, block) || listed(self.bootstrap.ranges(), block);
+                if waits || self.on_allocation_list(block, class) { Err(NotLive::Freed) } else { Ok(()) }
             }
             kind => {
                 let kind = if kind == ChunkKind::Direct as u8 { ChunkKind::Direct } else { ChunkKind::Run };

@@ -9,6 +9,7 @@ use super::direct::{SPARE_MAPPINGS_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
 use super::memory::{First, Memory};
 use super::purge::PurgeMode;
+use super::recent;
 use crate::memory_tools;
 
 /// Units in the largest segment: the bits of a `u64`.
@@ -513,13 +514,16 @@ impl Segments {
         }
     }
 
-    /// Lets go of every segment; the pool itself goes with the one it lives in.
+    /// Lets go of every segment; the pool itself goes with the one it lies in, which is kept for the next pool if
+    /// `keep_first` and there is room for it.
     ///
     /// # Safety
     /// Nobody uses any memory of this pool, nor `self`, any more.
-    pub unsafe fn unmap_all(&mut self) {
+    pub unsafe fn unmap_all(&mut self, keep_first: bool) {
         self.unmap_spares(0);
         self.settle();
+        let keep_first = keep_first && self.purge_mode != PurgeMode::Now && self.memory.is_the_systems_alone();
+        let own_unit = ptr::from_ref(self).addr() & !(CHUNK_SIZE - 1);
         let mut segment = self.all;
         // SAFETY: `self` lies in one of the segments and is not touched again, nor dropped. The list holds live
         // descriptors; the next one is read before this one goes.
@@ -528,7 +532,11 @@ impl Segments {
             while !segment.is_null() {
                 let next = (*segment).next;
                 (*segment).dirty |= !(*segment).free & Segment::all_units((*segment).units as usize);
-                memory.let_go(segment);
+                let base = NonNull::new_unchecked(Segment::base(segment));
+                let is_first = base.addr().get() == own_unit && (*segment).units as usize == FIRST_SEGMENT_UNITS;
+                if !(is_first && keep_first && recent::keep(base, (*segment).dirty & !1)) {
+                    memory.let_go(segment);
+                }
                 segment = next;
             }
         }

@@ -126,7 +126,9 @@ impl RawPool {
     /// All figures of this pool, counted since the last reset.
     pub fn stats(&self) -> PoolStats {
         let mut stats = self.total_stats();
-        let before = &self.counted_before;
+        let Some(before) = self.classes.counted_before() else {
+            return stats;
+        };
         for (class, (allocations, frees)) in stats.classes.iter_mut().zip(before.classes) {
             class.allocations -= allocations;
             class.frees -= frees;
@@ -143,11 +145,12 @@ impl RawPool {
         let mut classes = [ClassStats::default(); CLASS_COUNT - 1];
         for (stats, class) in classes.iter_mut().zip(1..) {
             let state = &self.classes[class];
+            let (handed, returned) = self.bootstrap.counted(class);
             *stats = ClassStats {
                 block_size: block_size(class),
                 blocks_per_chunk: (CHUNK_SIZE - FIRST_UNIT_START) / block_size(class),
-                allocations: state.handed,
-                frees: state.returned,
+                allocations: handed + state.handed,
+                frees: returned + state.returned,
                 live_blocks: 0,
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
