@@ -82,6 +82,7 @@ pub struct CountsBefore {
     /// Allocations and frees of large blocks.
     pub large: (u64, u64),
     pub purged_bytes: u64,
+    pub memory_calls: u64,
     pub limit_refusals: u64,
 }
 

@@ -56,6 +56,7 @@ impl RawPool {
             classes: stats.classes.map(|class| (class.allocations, class.frees)),
             large: (stats.large_allocations, stats.large_frees),
             purged_bytes: stats.purged_bytes,
+            memory_calls: stats.memory_calls,
             limit_refusals: stats.limit_refusals,
         });
         self.segments.reset_peak();

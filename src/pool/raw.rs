@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::{memory_tools, os};
+use crate::memory_tools;
 
 /// What every state with the standard libraries writes to of the pool's first unit: header, pool, and blocks.
 const POPULATED_BYTES: usize = 24 * 1024;
@@ -68,7 +68,7 @@ impl RawPool {
         unsafe {
             let pool = base.add(POOL_OFFSET).cast::<RawPool>();
             if first.is_zero {
-                os::populate(first.base, POPULATED_BYTES);
+                memory.populate(first.base, POPULATED_BYTES);
             } else {
                 pool.write_bytes(0, 1);
             }

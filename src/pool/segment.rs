@@ -417,7 +417,7 @@ impl Segments {
     fn map_segment(&mut self, count: usize) -> Option<()> {
         let mut units = self.next_segment_units(count);
         let base = loop {
-            match self.memory.origin.map(units) {
+            match self.memory.map(units) {
                 Some(base) => break base,
                 None if units > count => units = (units / 2).max(count),
                 None => return None,
