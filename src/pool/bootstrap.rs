@@ -36,7 +36,7 @@ pub const RANGE_MIN: usize = 64;
 const REST_MIN: usize = 24;
 
 /// Ranges that a search looks at.
-const SEARCH_MAX: usize = 16;
+const SEARCH_MAX: usize = 6;
 
 /// Blocks of an odd number of 8 bytes come in pairs up to this size, so that what follows is aligned to 16 bytes.
 const PAIR_MAX: usize = 128;
@@ -272,7 +272,18 @@ impl Bootstrap {
         counts.handed += u16::from(to_list);
     }
 
-    /// Class of the block, or of the free range, that starts at an address in this unit; 0 if none does.
+    /// Whether a block or a free range starts at an address in this unit.
+    ///
+    /// # Safety
+    /// `block` lies in the unit at `base`.
+    pub unsafe fn starts_at(&self, base: *mut u8, block: *mut u8) -> bool {
+        let offset = block.addr() - base.addr();
+        let reserved = Bootstrap::reserved(base).iter().any(|range| range.contains(&offset));
+        // SAFETY: the caller's promise.
+        !reserved && unsafe { self.class_at(base, block) } != 0
+    }
+
+    /// Class of the block that starts at an address in this unit, as its length says; 0 where nothing starts.
     ///
     /// # Safety
     /// `block` lies in the unit at `base`.
@@ -281,7 +292,7 @@ impl Bootstrap {
         let marked = offset < self.cursor
             && offset.is_multiple_of(8)
             && self.starts[offset / 512] & (1 << (offset / 8 % 64)) != 0;
-        if !marked || Bootstrap::reserved(base).iter().any(|range| range.contains(&offset)) {
+        if !marked {
             return 0;
         }
         match self.length_at(offset) {

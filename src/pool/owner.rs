@@ -61,8 +61,10 @@ impl RawPool {
             }
             kind if kind == ChunkKind::Bootstrap as u8 => {
                 // SAFETY: the unit is the bootstrap unit, as its header says.
-                let class = unsafe { self.bootstrap.class_at(self.base(), block) };
-                if class == 0 || !block.addr().is_multiple_of(8) {
+                let (starts, class) = unsafe {
+                    (self.bootstrap.starts_at(self.base(), block), self.bootstrap.class_at(self.base(), block))
+                };
+                if !starts {
                     return Err(NotLive::Inside);
                 }
                 let waits = listed(self.classes[class].parked, block) || listed(self.bootstrap.ranges(), block);

@@ -240,7 +240,7 @@ impl RawPool {
         while !range.is_null() {
             let here = range.addr() & !(CHUNK_SIZE - 1) == self.base().addr();
             // SAFETY: it lies in the bootstrap unit.
-            let starts = here && unsafe { self.bootstrap.class_at(self.base(), range.cast()) } != 0;
+            let starts = here && unsafe { self.bootstrap.starts_at(self.base(), range.cast()) };
             require(starts, || format!("bootstrap unit: no range is at {range:p}"))?;
             require(ranges.insert(range.addr()), || format!("bootstrap unit: range {range:p} is free twice"))?;
             // SAFETY: just checked to be a range of the unit.
