@@ -93,8 +93,7 @@ pub extern "C" fn lua_pool_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_void {
     // SAFETY: the caller's promise.
-    let pool = unsafe { config::read_pool(config) }.and_then(|(config, builder)| {
-        let listener = Listener::new(config.on_error, config.error_ud);
+    let pool = unsafe { config::read_pool(config) }.and_then(|(listener, builder)| {
         let no_memory = || Refusal::new(ErrorCode::Memory, "lua_pool_new: not enough memory for a pool", listener);
         let pool = builder.build().map_err(|_| no_memory())?;
         let ud = pool.as_ud();

@@ -5,7 +5,7 @@
 //!
 //! - [`layout`]: what the inlined C fast path shares with this code,
 //! - [`size_class`]: which block size serves which request,
-//! - `segment`: units of 64 KiB from the system and back; `purge`: when they go back; `direct`: mappings of their own,
+//! - `segment`: ranges of address space from the system; `units`: their units of 64 KiB, taken and given back; `purge`: when they go back; `direct`: mappings of their own,
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `books`: the books of size classes that have chunks,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
@@ -44,6 +44,7 @@ pub mod size_class;
 mod slow_path;
 mod source;
 pub mod stats;
+mod units;
 mod verify;
 
 #[cfg(test)]
