@@ -103,10 +103,13 @@ pub struct ClassBooks {
     open: bool,
 }
 
-// SAFETY: never written, and its pointers are null.
-unsafe impl Sync for ClassState {}
+/// What classes have before the books are open.
+struct Empty(ClassState);
 
-static EMPTY_STATE: ClassState = ClassState::EMPTY;
+// SAFETY: nobody writes to it, and its pointers are null.
+unsafe impl Sync for Empty {}
+
+static EMPTY: Empty = Empty(ClassState::EMPTY);
 
 impl ClassBooks {
     /// Books in the unit at `base` that are not open yet.
@@ -152,7 +155,7 @@ impl Index<Class> for ClassBooks {
     #[inline]
     fn index(&self, class: Class) -> &ClassState {
         if !self.open {
-            return &EMPTY_STATE;
+            return &EMPTY.0;
         }
         // SAFETY: open, so they have been written.
         unsafe { &(*self.place).classes[class] }

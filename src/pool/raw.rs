@@ -83,7 +83,7 @@ impl RawPool {
         }
     }
 
-    /// Gives all of the pool's memory back to the system, live blocks included.
+    /// Lets go of all of the pool's memory, live blocks included: to the system, its group, or the next pool.
     ///
     /// # Safety
     /// `pool` is from [`RawPool::create`]; neither it nor any of its blocks is used again.
