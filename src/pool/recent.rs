@@ -73,3 +73,38 @@ pub unsafe fn keep(base: NonNull<u8>, touched: u64) -> bool {
     recent.count += 1;
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use crate::Pool;
+
+    #[test]
+    fn threads_that_make_and_drop_pools_never_share_memory() {
+        thread::scope(|scope| {
+            for number in 1..=4u8 {
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let mut pools = [Pool::new().expect("memory"), Pool::new().expect("memory")];
+                        let sizes = (8..3000).step_by(if round % 20 == 0 { 24 } else { 500 });
+                        let mut blocks = Vec::new();
+                        for (size, index) in sizes.zip(0usize..) {
+                            let block = pools[index % 2].allocate(size);
+                            assert!(!block.is_null());
+                            // SAFETY: a fresh block of this size.
+                            unsafe { block.write_bytes(number, size) };
+                            blocks.push((block, size));
+                        }
+                        for (block, size) in blocks {
+                            // SAFETY: live, and written above.
+                            let bytes = unsafe { core::slice::from_raw_parts(block, size) };
+                            assert!(bytes.iter().all(|&byte| byte == number), "a block of {size} bytes has two owners");
+                        }
+                        pools.iter().for_each(|pool| pool.verify().expect("the books"));
+                    }
+                });
+            }
+        });
+    }
+}
