@@ -12,7 +12,9 @@
 ** (Lua 5.5: lua_newstate(lua_pool_alloc, pool, luaL_makeseed(NULL)).)
 **
 ** OWNERSHIP. A pool belongs to whoever made it, and must outlive every
-** state on it. Closing it gives all of its memory back to the system.
+** state on it. Closing it gives its memory back to the system. (The first
+** 64 KiB wait for the next pool, but of no more than 64 closed pools, and
+** never with LUA_POOL_PURGE_NOW.)
 ** One pool serves one state, or several of the same thread.
 **
 ** THREADS. A pool has no locks: one thread at a time may use it or the
@@ -63,6 +65,7 @@ typedef struct lua_pool_group lua_pool_group;
 #define LUA_POOL_ERRFOREIGN  5  /* not a live block of this pool */
 #define LUA_POOL_ERRCORRUPT  6  /* somebody wrote into the pool's own data */
 #define LUA_POOL_ERRSTATE    7  /* this cannot be done with this Lua state */
+#define LUA_POOL_ERRPROFILE  8  /* there is no profile, or no file for it */
 
 /*
 ** Told of every error. 'message' lives until the function returns. It is
@@ -153,6 +156,10 @@ typedef struct lua_pool_statistics {
   uint64_t limit_bytes;     /* the limit; 0: none */
   uint64_t soft_limit_bytes;  /* the soft limit; 0: none */
   uint64_t limit_refusals;  /* requests that the limit refused so far */
+  uint64_t hole_bytes;      /* of pages inside chunks in use that went back
+                               to the system */
+  uint64_t memory_calls;    /* calls for memory so far: map, unmap, remap,
+                               purge, of the system or the host's own */
 } lua_pool_statistics;
 
 
@@ -328,6 +335,25 @@ int lua_pool_group_set_limit (lua_pool_group *group, size_t limit_bytes);
 */
 int lua_pool_group_trim (lua_pool_group *group, size_t keep_bytes,
                          size_t *freed_bytes);
+
+/*
+** Starts a profile of where the states on the pool take memory. It is
+** written to the file 'path' by lua_pool_profile_stop, or when the pool is
+** closed: as a flame graph if the name ends in ".svg", else as the folded
+** stacks that flame-graph tools read. One byte in 'bytes_per_sample' is
+** looked at, on average; 0: in 524288. A profile that is on ends before.
+** LUA_POOL_ERRARG if 'path' is NULL. LUA_POOL_ERRPROFILE if the file
+** cannot be made, the pool is hardened, or no state on it is of a Lua with
+** the inlined fast path (lua_pool_inline.h): others cannot tell what runs.
+*/
+int lua_pool_profile_start (lua_pool *pool, const char *path,
+                            size_t bytes_per_sample);
+
+/*
+** Ends the profile, if one is on, and writes it. 'was_on' may be NULL; it
+** gets 1 if one was, else 0. LUA_POOL_ERRPROFILE if it cannot be written.
+*/
+int lua_pool_profile_stop (lua_pool *pool, int *was_on);
 
 /* Checks the whole pool: LUA_POOL_OK or LUA_POOL_ERRCORRUPT. Slow. */
 int lua_pool_verify (lua_pool *pool);

@@ -276,7 +276,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         let hardened = pool(state).is_some_and(|pool| pool.is_hardened());
         let requested = requested_bytes(state);
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
-        lua_createtable(state, 0, 19);
+        lua_createtable(state, 0, 20);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
         let requested = figures.as_ref().map_or(0, |_| requested);
         set_integer(state, c"requested", requested);
@@ -289,6 +289,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         set_integer(state, c"resident", figures.as_ref().map_or(0, |&(_, resident)| resident));
         set_integer(state, c"holes", value(|stats| stats.hole_bytes));
         set_integer(state, c"purged", value(|stats| stats.purged_bytes));
+        set_integer(state, c"calls", value(|stats| stats.memory_calls));
         set_integer(state, c"refused", value(|stats| stats.limit_refusals));
         set_integer(state, c"largeLive", value(|stats| stats.large_live_bytes));
         set_integer(state, c"largeBlocks", value(|stats| stats.large_live_blocks));

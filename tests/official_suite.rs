@@ -38,6 +38,19 @@ fn lua54_pool_passes_in_full_with_a_limit_of_96_mib() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_LIMIT", "96M")]);
 }
 
+/// Has all.lua find an empty file in place of errors.lua.
+const WITHOUT_ERRORS_LUA: &str = "local loadfile = loadfile
+    function _G.loadfile (name, ...)
+        if name == 'errors.lua' then return load('') end
+        return loadfile(name, ...)
+    end";
+
+#[test]
+fn lua54_pool_passes_all_but_errors_lua_with_a_limit_of_64_mib() {
+    let program = Path::new(env!("CARGO_BIN_EXE_lua54_pool"));
+    official_suite::passes(program, &["-e", WITHOUT_ERRORS_LUA], &[("LUA_POOL_LIMIT", "64M")], &MAY_LEAVE_OUT);
+}
+
 #[test]
 fn lua54_pool_passes_in_full_on_a_hardened_pool() {
     passes(env!("CARGO_BIN_EXE_lua54_pool"), &[("LUA_POOL_HARDENED", "1")]);

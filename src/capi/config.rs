@@ -136,13 +136,70 @@ impl Refusal {
     }
 }
 
-/// A complete configuration from one of any size.
+/// What pools and groups are configured with alike.
+struct Common {
+    limit_bytes: usize,
+    on_error: lua_pool_error_function,
+    error_ud: *mut c_void,
+    functions: (lua_pool_map_function, lua_pool_unmap_function, *mut c_void),
+    buffer: (*mut c_void, usize),
+}
+
+/// The same fields of either configuration.
+macro_rules! common {
+    ($config:expr) => {
+        Common {
+            limit_bytes: $config.limit_bytes,
+            on_error: $config.on_error,
+            error_ud: $config.error_ud,
+            functions: ($config.map, $config.unmap, $config.map_ud),
+            buffer: ($config.buffer, $config.buffer_bytes),
+        }
+    };
+}
+
+impl Common {
+    fn listener(&self) -> Listener {
+        Listener::new(self.on_error, self.error_ud)
+    }
+
+    /// The host's own memory, if it has any; or what is wrong with it, or with the limit.
+    ///
+    /// # Safety
+    /// The functions and the buffer are as [`super::lua_pool_new`] wants them.
+    unsafe fn check(&self) -> Result<Option<Source>, &'static str> {
+        if !is_limit(self.limit_bytes) {
+            return Err("config->limit_bytes is in bytes, 0 for none, and at least 65536");
+        }
+        let (buffer, buffer_bytes) = self.buffer;
+        // SAFETY: the caller's promise.
+        let source = unsafe {
+            match self.functions {
+                (None, None, _) if buffer.is_null() && buffer_bytes == 0 => return Ok(None),
+                (Some(map), Some(unmap), ud) if buffer.is_null() => Ok(Source::new(map, unmap, ud)),
+                (None, None, _) if !buffer.is_null() => Source::in_raw_buffer(buffer.cast(), buffer_bytes),
+                (None, None, _) => return Err("config->buffer_bytes is given, and config->buffer is NULL"),
+                (Some(_), Some(_), _) => {
+                    return Err("config has both map and unmap, and a buffer; it can be one of them");
+                }
+                _ => return Err("config->map and config->unmap go together; one is NULL"),
+            }
+        };
+        let source = source.map_err(|_: PoolError| "config->buffer is too small; 192 KiB are enough in any case")?;
+        Ok(Some(source.with_listener(self.on_error, self.error_ud)))
+    }
+}
+
+/// A complete configuration from one of any size; null is all defaults.
 ///
 /// # Safety
-/// `given` points to as many readable bytes as its first field, a `usize`, says. `T` is made of integers, pointers and
-/// optional functions, where the host writes functions only.
+/// `given` is null, or points to as many readable bytes as its first field, a `usize`, says. `T` is made of integers,
+/// pointers and optional functions, where the host writes functions only.
 unsafe fn complete<T: Default>(given: *const T, first_version: usize, function: &str) -> Result<T, Refusal> {
     let mut config = T::default();
+    if given.is_null() {
+        return Ok(config);
+    }
     // SAFETY: the caller's promise.
     let size = unsafe { given.cast::<usize>().read() };
     let refuse = |what| Err(Refusal::new(ErrorCode::Argument, format!("{function}: {what}"), Listener::NOBODY));
@@ -162,43 +219,16 @@ unsafe fn complete<T: Default>(given: *const T, first_version: usize, function: 
     Ok(config)
 }
 
-/// The host's own memory, if it has any; or what is wrong with it.
-///
-/// # Safety
-/// The functions and the buffer are as [`super::lua_pool_new`] wants them.
-unsafe fn source(
-    functions: (lua_pool_map_function, lua_pool_unmap_function, *mut c_void),
-    (buffer, buffer_bytes): (*mut c_void, usize),
-    (on_error, error_ud): (lua_pool_error_function, *mut c_void),
-) -> Result<Option<Source>, &'static str> {
-    // SAFETY: the caller's promise.
-    let source = unsafe {
-        match functions {
-            (None, None, _) if buffer.is_null() && buffer_bytes == 0 => return Ok(None),
-            (Some(map), Some(unmap), ud) if buffer.is_null() => Ok(Source::new(map, unmap, ud)),
-            (None, None, _) if !buffer.is_null() => Source::in_raw_buffer(buffer.cast(), buffer_bytes),
-            (None, None, _) => return Err("config->buffer_bytes is given, and config->buffer is NULL"),
-            (Some(_), Some(_), _) => return Err("config has both map and unmap, and a buffer; it can be one of them"),
-            _ => return Err("config->map and config->unmap go together; one is NULL"),
-        }
-    };
-    let source = source.map_err(|_: PoolError| "config->buffer is too small; 192 KiB are enough in any case")?;
-    Ok(Some(source.with_listener(on_error, error_ud)))
-}
-
 /// The configuration of a pool; null is all defaults.
 ///
 /// # Safety
 /// As [`super::lua_pool_new`].
-pub(super) unsafe fn read_pool(given: *const lua_pool_config) -> Result<(lua_pool_config, PoolBuilder), Refusal> {
+pub(super) unsafe fn read_pool(given: *const lua_pool_config) -> Result<(Listener, PoolBuilder), Refusal> {
     const FIRST_VERSION: usize = offset_of!(lua_pool_config, error_ud) + size_of::<*mut c_void>();
-    let config = if given.is_null() {
-        lua_pool_config::default()
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { complete(given, FIRST_VERSION, "lua_pool_new")? }
-    };
-    let listener = Listener::new(config.on_error, config.error_ud);
+    // SAFETY: the caller's promise.
+    let config = unsafe { complete(given, FIRST_VERSION, "lua_pool_new")? };
+    let common = common!(config);
+    let listener = common.listener();
     let refuse = |what| Refusal::new(ErrorCode::Argument, format!("lua_pool_new: {what}"), listener);
     if config.flags & !LUA_POOL_HARDENED != 0 {
         return Err(refuse("config->flags must be 0 or LUA_POOL_HARDENED"));
@@ -209,26 +239,17 @@ pub(super) unsafe fn read_pool(given: *const lua_pool_config) -> Result<(lua_poo
     let Some(mode) = purge_mode(config.purge_mode) else {
         return Err(refuse("config->purge_mode is none of LUA_POOL_PURGE_*"));
     };
-    if !is_limit(config.limit_bytes) {
-        return Err(refuse("config->limit_bytes is in bytes, 0 for none, and at least 65536"));
-    }
     if !is_limit(config.soft_limit_bytes) {
         return Err(refuse("config->soft_limit_bytes is in bytes, 0 for none, and at least 65536"));
     }
     // SAFETY: the caller's promise.
-    let source = unsafe {
-        source(
-            (config.map, config.unmap, config.map_ud),
-            (config.buffer, config.buffer_bytes),
-            (config.on_error, config.error_ud),
-        )
-    };
+    let source = unsafe { common.check() }.map_err(refuse)?;
     let mut builder = Pool::builder()
         .check_interval(config.check_interval)
         .purge_mode(mode)
         .ends_with_state(config.ends_with_state != 0)
         .hardened(config.flags & LUA_POOL_HARDENED != 0);
-    if let Some(source) = source.map_err(refuse)? {
+    if let Some(source) = source {
         if !config.group.is_null() {
             return Err(refuse("a pool in a group has no memory of its own; configure the group's"));
         }
@@ -247,7 +268,7 @@ pub(super) unsafe fn read_pool(given: *const lua_pool_config) -> Result<(lua_poo
     if config.soft_limit_bytes != 0 {
         builder = builder.soft_limit_bytes(config.soft_limit_bytes);
     }
-    Ok((config, builder))
+    Ok((listener, builder))
 }
 
 /// The configuration of a group; null is all defaults.
@@ -255,27 +276,15 @@ pub(super) unsafe fn read_pool(given: *const lua_pool_config) -> Result<(lua_poo
 /// # Safety
 /// As [`super::lua_pool_group_new`].
 pub(super) unsafe fn read_group(given: *const lua_pool_group_config) -> Result<(Listener, PoolGroupBuilder), Refusal> {
-    let config = if given.is_null() {
-        lua_pool_group_config::default()
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { complete(given, size_of::<lua_pool_group_config>(), "lua_pool_group_new")? }
-    };
-    let listener = Listener::new(config.on_error, config.error_ud);
-    let refuse = |what| Refusal::new(ErrorCode::Argument, format!("lua_pool_group_new: {what}"), listener);
-    if !is_limit(config.limit_bytes) {
-        return Err(refuse("config->limit_bytes is in bytes, 0 for none, and at least 65536"));
-    }
+    const FUNCTION: &str = "lua_pool_group_new";
     // SAFETY: the caller's promise.
-    let source = unsafe {
-        source(
-            (config.map, config.unmap, config.map_ud),
-            (config.buffer, config.buffer_bytes),
-            (config.on_error, config.error_ud),
-        )
-    };
+    let config = unsafe { complete(given, size_of::<lua_pool_group_config>(), FUNCTION)? };
+    let common = common!(config);
+    let listener = common.listener();
+    let refuse = |what| Refusal::new(ErrorCode::Argument, format!("{FUNCTION}: {what}"), listener);
     let mut builder = PoolGroup::builder();
-    if let Some(source) = source.map_err(refuse)? {
+    // SAFETY: the caller's promise.
+    if let Some(source) = unsafe { common.check() }.map_err(refuse)? {
         builder = builder.source(source);
     }
     if config.limit_bytes != 0 {

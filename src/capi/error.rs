@@ -24,6 +24,8 @@ pub enum ErrorCode {
     Corrupt = 6,
     /// The Lua state is not one that this can be done with.
     State = 7,
+    /// There is no profile, or it could not be written.
+    Profile = 8,
 }
 
 /// `void (*) (void *ud, int code, const char *message)`
@@ -76,6 +78,7 @@ pub extern "C" fn lua_pool_error_text(code: c_int) -> *const c_char {
         5 => c"not a live block of this pool",
         6 => c"corrupt pool",
         7 => c"unsuitable Lua state",
+        8 => c"no profile",
         _ => c"unknown error code",
     };
     text.as_ptr()

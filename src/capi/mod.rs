@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod groups;
 mod handles;
+mod profile;
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::mem::size_of;
@@ -31,6 +32,8 @@ pub use groups::{
     lua_pool_group_free, lua_pool_group_new, lua_pool_group_set_limit, lua_pool_group_statistics, lua_pool_group_stats,
     lua_pool_group_trim,
 };
+
+pub use profile::{lua_pool_profile_start, lua_pool_profile_stop};
 
 pub(crate) use error::report;
 
@@ -70,6 +73,10 @@ pub struct lua_pool_statistics {
     pub soft_limit_bytes: u64,
     /// Requests that the limit refused so far.
     pub limit_refusals: u64,
+    /// Bytes of pages inside chunks in use that were given back and are not in use again.
+    pub hole_bytes: u64,
+    /// Calls made so far for memory: map, unmap, remap, purge.
+    pub memory_calls: u64,
 }
 
 /// The version of the library, as "MAJOR.MINOR.PATCH".
@@ -86,8 +93,7 @@ pub extern "C" fn lua_pool_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lua_pool_new(config: *const lua_pool_config) -> *mut c_void {
     // SAFETY: the caller's promise.
-    let pool = unsafe { config::read_pool(config) }.and_then(|(config, builder)| {
-        let listener = Listener::new(config.on_error, config.error_ud);
+    let pool = unsafe { config::read_pool(config) }.and_then(|(listener, builder)| {
         let no_memory = || Refusal::new(ErrorCode::Memory, "lua_pool_new: not enough memory for a pool", listener);
         let pool = builder.build().map_err(|_| no_memory())?;
         let ud = pool.as_ud();
@@ -171,6 +177,8 @@ pub(crate) fn statistics(raw: &RawPool) -> lua_pool_statistics {
         limit_bytes: stats.limit_bytes.unwrap_or(0),
         soft_limit_bytes: stats.soft_limit_bytes.unwrap_or(0),
         limit_refusals: stats.limit_refusals,
+        hole_bytes: stats.hole_bytes,
+        memory_calls: stats.memory_calls,
     }
 }
 

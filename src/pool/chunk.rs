@@ -177,6 +177,8 @@ pub struct ChunkQueue {
 }
 
 impl ChunkQueue {
+    pub const EMPTY: ChunkQueue = ChunkQueue { head: ptr::null_mut(), tail: ptr::null_mut() };
+
     /// # Safety
     /// `header` is live and in no queue.
     pub unsafe fn push(&mut self, header: *mut ChunkHeader) {

@@ -1,8 +1,9 @@
 //! What a host may ask of a running pool: limits, purges, counting over, checks.
 
+use super::books::CountsBefore;
 use super::layout::{CHUNK_SIZE, CLASS_COUNT};
 use super::purge::PurgeMode;
-use super::raw::{CountsBefore, RawPool};
+use super::raw::RawPool;
 use crate::lua_alloc::{lua_pool_alloc, lua_pool_alloc_hardened};
 use crate::lua_ffi::lua_Alloc;
 
@@ -51,12 +52,13 @@ impl RawPool {
     /// Starts counting over: allocations, frees, purges, refusals, and the peak. What is live stays counted as live.
     pub fn reset_counts(&mut self) {
         let stats = self.total_stats();
-        self.counted_before = CountsBefore {
+        self.classes.set_counted_before(CountsBefore {
             classes: stats.classes.map(|class| (class.allocations, class.frees)),
             large: (stats.large_allocations, stats.large_frees),
             purged_bytes: stats.purged_bytes,
+            memory_calls: stats.memory_calls,
             limit_refusals: stats.limit_refusals,
-        };
+        });
         self.segments.reset_peak();
     }
 

@@ -35,7 +35,7 @@ impl Segments {
         if !self.within_limit(units) {
             return None;
         }
-        let start = self.memory.origin.map(units)?;
+        let start = self.memory.map(units)?;
         self.count_direct(0, units);
         Some(start)
     }
@@ -62,10 +62,9 @@ impl Segments {
         unsafe {
             let start = NonNull::new_unchecked(spare.start);
             memory_tools::allow(spare.start, spare.units * CHUNK_SIZE);
-            let fitted =
-                if spare.units == units { Some(start) } else { self.memory.origin.remap(start, spare.units, units) };
+            let fitted = if spare.units == units { Some(start) } else { self.memory.remap(start, spare.units, units) };
             if fitted.is_none() {
-                self.memory.origin.unmap(start, spare.units);
+                self.memory.unmap(start, spare.units);
             } else {
                 self.count_direct(0, units);
             }
@@ -91,7 +90,7 @@ impl Segments {
             return;
         }
         // SAFETY: the caller's promise; a mapping does not start at 0.
-        unsafe { self.memory.origin.unmap(NonNull::new_unchecked(start), units) };
+        unsafe { self.memory.unmap(NonNull::new_unchecked(start), units) };
         self.settle();
     }
 
@@ -104,7 +103,7 @@ impl Segments {
                 self.dirty_units -= units;
                 self.mapped_units -= units;
                 // SAFETY: a spare is a whole mapping of this length that nobody uses.
-                unsafe { self.memory.origin.unmap(NonNull::new_unchecked(start), units) };
+                unsafe { self.memory.unmap(NonNull::new_unchecked(start), units) };
             }
         }
     }
@@ -128,7 +127,7 @@ impl Segments {
             return None;
         }
         // SAFETY: the caller's promise; a mapping does not start at 0.
-        let moved = unsafe { self.memory.origin.remap(NonNull::new_unchecked(start), old_units, new_units) };
+        let moved = unsafe { self.memory.remap(NonNull::new_unchecked(start), old_units, new_units) };
         if moved.is_some() {
             self.count_direct(old_units, new_units);
         }

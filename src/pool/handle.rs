@@ -143,7 +143,8 @@ impl PoolBuilder {
     }
 }
 
-/// A pool of memory for one Lua state, or several of one thread. Dropping it gives everything back to the system.
+/// A pool of memory for one Lua state, or several of one thread. Dropping it gives everything back to the system, but for
+/// 64 KiB that wait for the next pool: of no more than 64 dropped pools, and of none with [`PurgeMode::Now`].
 ///
 /// ```
 /// use lua_pool_allocator::Pool;

@@ -171,7 +171,7 @@ impl RawPool {
                 let count = (left >> first).trailing_ones();
                 left &= !(((1u32 << count) - 1) << first) as u16;
                 let start = NonNull::new_unchecked(base.add(first as usize * PAGE_SIZE));
-                os::purge(start, count as usize * PAGE_SIZE);
+                self.segments.memory.purge(start, count as usize * PAGE_SIZE);
             }
             let pages = fresh.count_ones() as usize;
             self.holes.pages += pages;

@@ -9,7 +9,8 @@ use core::ptr::{self, NonNull};
 use super::chunk::{ChunkKind, unit_base};
 use super::layout::{CHUNK_SIZE, ChunkHeader, HEADER_SIZE, header_of};
 use super::raw::RawPool;
-use super::segment::{FIRST_UNIT_START, RUN_UNITS_MAX, Segments};
+use super::segment::{FIRST_UNIT_START, Segments};
+use super::units::RUN_UNITS_MAX;
 use crate::faults;
 
 /// Offset of the block in a mapping of its own. It must not depend on the address: remapping moves whole pages.

@@ -4,8 +4,10 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::group::{Cached, GroupStats, PoolGroup, Shared};
+use super::recent;
 use super::segment::{FIRST_SEGMENT_UNITS, Segment, Segments};
 use super::source::Origin;
+use crate::os;
 
 /// Where a pool's mappings come from, and who else counts them.
 pub struct Memory {
@@ -16,6 +18,8 @@ pub struct Memory {
     /// Identity, for a pool in a group: `charged_units` = used and dirty units, but for the moment between asking
     /// for more and having it.
     pub(super) charged_units: usize,
+    /// Calls made so far for memory: map, unmap, remap, purge.
+    pub(super) calls: u64,
     /// The group's pressure when this pool last gave way to it.
     pressure_seen: usize,
 }
@@ -37,7 +41,7 @@ impl Memory {
         }
         let origin = group.as_ref().map_or(origin, |group| group.origin());
         let pressure_seen = group.as_ref().map_or(0, |group| group.pressure());
-        Memory { origin, group, charged_units: 0, pressure_seen }
+        Memory { origin, group, charged_units: 0, calls: 0, pressure_seen }
     }
 
     /// The first segment of a pool. A small buffer may have room for a shorter one only.
@@ -45,6 +49,11 @@ impl Memory {
         if let Some(cached) = self.take_cached(1, FIRST_SEGMENT_UNITS, usize::MAX) {
             let Cached { base, units, dirty } = cached;
             return Some(First { base, units, dirty, is_zero: false });
+        }
+        if self.is_the_systems_alone()
+            && let Some(base) = recent::take()
+        {
+            return Some(First { base, units: FIRST_SEGMENT_UNITS, dirty: 0, is_zero: false });
         }
         if let Some(group) = &self.group {
             if !group.charge_with_cache(1) {
@@ -55,12 +64,58 @@ impl Memory {
         }
         let mut units = FIRST_SEGMENT_UNITS;
         loop {
-            match self.origin.map(units) {
+            match self.map(units) {
                 Some(base) => return Some(First { base, units, dirty: 0, is_zero: self.origin.maps_zeros() }),
                 None if units > 1 => units /= 2,
                 None => return None,
             }
         }
+    }
+
+    /// As [`Origin::map`].
+    pub fn map(&mut self, units: usize) -> Option<NonNull<u8>> {
+        self.calls += 1;
+        self.origin.map(units)
+    }
+
+    /// As [`Origin::unmap`].
+    ///
+    /// # Safety
+    /// The same.
+    pub unsafe fn unmap(&mut self, start: NonNull<u8>, units: usize) {
+        self.calls += 1;
+        // SAFETY: the caller's promise.
+        unsafe { self.origin.unmap(start, units) }
+    }
+
+    /// As [`Origin::remap`].
+    ///
+    /// # Safety
+    /// The same.
+    pub unsafe fn remap(&mut self, start: NonNull<u8>, old_units: usize, new_units: usize) -> Option<NonNull<u8>> {
+        self.calls += 1;
+        // SAFETY: the caller's promise.
+        unsafe { self.origin.remap(start, old_units, new_units) }
+    }
+
+    /// As the system's `purge`, for memory from the system.
+    ///
+    /// # Safety
+    /// The same.
+    pub unsafe fn purge(&mut self, start: NonNull<u8>, length: usize) {
+        self.calls += 1;
+        // SAFETY: the caller's promise.
+        unsafe { os::purge(start, length) }
+    }
+
+    /// As the system's `populate`, for memory from the system.
+    ///
+    /// # Safety
+    /// The same.
+    pub unsafe fn populate(&mut self, start: NonNull<u8>, length: usize) {
+        self.calls += 1;
+        // SAFETY: the caller's promise.
+        unsafe { os::populate(start, length) }
     }
 
     /// Whether mappings come from the system, and no group counts them.
@@ -83,7 +138,7 @@ impl Memory {
         unsafe {
             if !self.keep_cached(segment) {
                 let base = NonNull::new_unchecked(Segment::base(segment));
-                self.origin.unmap(base, (*segment).units as usize);
+                self.unmap(base, (*segment).units as usize);
             }
         }
     }

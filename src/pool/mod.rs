@@ -5,12 +5,14 @@
 //!
 //! - [`layout`]: what the inlined C fast path shares with this code,
 //! - [`size_class`]: which block size serves which request,
-//! - `segment`: units of 64 KiB from the system and back; `purge`: when they go back; `direct`: mappings of their own,
+//! - `segment`: ranges of address space from the system; `units`: their units of 64 KiB, taken and given back; `purge`: when they go back; `direct`: mappings of their own,
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
+//! - `books`: the books of size classes that have chunks,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
 //! - `holes`: pages given back from inside chunks in use,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
 //! - `source`: the system's memory, or the user's own; `memory`: a pool's way to it, by its group if it is in one,
+//! - `recent`: segments of pools just closed, for the next ones,
 //! - [`group`](PoolGroup): a limit and a cache of free segments for pools of any number of threads,
 //! - `owner`: whose block an address is,
 //! - `control`: limits, purges, checks on demand,
@@ -20,6 +22,7 @@
 //! - [`stats`]: figures derived from the chunk headers,
 //! - `verify`: the whole-pool checker.
 
+mod books;
 mod bootstrap;
 mod chunk;
 mod control;
@@ -34,12 +37,14 @@ mod memory;
 mod owner;
 mod purge;
 mod raw;
+mod recent;
 pub mod sample;
 mod segment;
 pub mod size_class;
 mod slow_path;
 mod source;
 pub mod stats;
+mod units;
 mod verify;
 
 #[cfg(test)]

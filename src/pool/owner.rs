@@ -61,12 +61,14 @@ impl RawPool {
             }
             kind if kind == ChunkKind::Bootstrap as u8 => {
                 // SAFETY: the unit is the bootstrap unit, as its header says.
-                let class = unsafe { self.bootstrap.class_at(self.base(), block) };
-                if class == 0 || !block.addr().is_multiple_of(8) {
+                let (starts, class) = unsafe {
+                    (self.bootstrap.starts_at(self.base(), block), self.bootstrap.class_at(self.base(), block))
+                };
+                if !starts {
                     return Err(NotLive::Inside);
                 }
-                let freed = listed(self.classes[class].parked, block) || self.on_allocation_list(block, class);
-                if freed { Err(NotLive::Freed) } else { Ok(()) }
+                let waits = listed(self.classes[class].parked, block) || listed(self.bootstrap.ranges(), block);
+                if waits || self.on_allocation_list(block, class) { Err(NotLive::Freed) } else { Ok(()) }
             }
             kind => {
                 let kind = if kind == ChunkKind::Direct as u8 { ChunkKind::Direct } else { ChunkKind::Run };

@@ -4,7 +4,6 @@ use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
 use super::segment::{FIRST_UNIT_START, Segment, Segments};
-use crate::os;
 
 /// When free units go back to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +124,7 @@ impl Segments {
             let units = (*segment).units as usize;
             self.mapped_units -= units;
             self.map_changes += 1;
-            self.memory.origin.unmap(NonNull::new_unchecked(Segment::base(segment)), units);
+            self.memory.unmap(NonNull::new_unchecked(Segment::base(segment)), units);
         }
     }
 
@@ -144,7 +143,7 @@ impl Segments {
                 let count = run.min(left);
                 let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
                 let start = Segment::base(segment).add(first * CHUNK_SIZE + kept);
-                os::purge(NonNull::new_unchecked(start), count * CHUNK_SIZE - kept);
+                self.memory.purge(NonNull::new_unchecked(start), count * CHUNK_SIZE - kept);
                 (*segment).dirty &= !(Segment::all_units(count) << first);
                 self.dirty_units -= count;
                 left -= count;

@@ -2,76 +2,20 @@
 
 use core::ptr::{self, NonNull};
 
+use super::books::ClassBooks;
 use super::bootstrap::{Bootstrap, POOL_OFFSET};
-use super::chunk::{self, ChunkKind, ChunkQueue, unit_base};
+use super::chunk::{ChunkKind, unit_base};
 use super::hardened::Hardened;
 use super::holes::Holes;
-use super::layout::{AllocationLists, CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
+use super::layout::{AllocationLists, CHUNK_SIZE, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::memory::Memory;
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
-use crate::{memory_tools, os};
+use crate::memory_tools;
 
-/// The books of one size class.
-///
-/// An allocation list may have blocks of a larger class, see [`RawPool::donor`]; books are kept by the class
-/// that the block's chunk is of. Identities: allocations = `handed` - blocks on allocation lists; frees = `returned` + the sum of
-/// `free_count()` over the class's chunks; live = allocations - frees.
-#[repr(C)]
-pub struct ClassState {
-    /// Chunks that have freed blocks.
-    pub queue: ChunkQueue,
-    /// The chunk that still has blocks to carve; may be in the queue as well.
-    pub carving: *mut ChunkHeader,
-    /// Blocks put on an allocation list, ever.
-    pub handed: u64,
-    /// Freed blocks taken back from chunks, ever.
-    pub returned: u64,
-    /// Chunks acquired, ever.
-    pub chunks_acquired: u64,
-    /// Chunks released, ever.
-    pub chunks_released: u64,
-    /// Free blocks of the bootstrap unit that wait until the class would need another chunk.
-    pub parked: *mut FreeBlock,
-    /// Length of `parked`.
-    pub parked_count: u32,
-    /// `chunk_clock` when the class last took a list, to tell classes in use from those that only hold memory.
-    pub last_taken: u64,
-    /// Bytes taken from the bootstrap unit.
-    pub bootstrap_bytes: u32,
-    /// Blocks of the bootstrap unit freed, as far as [`BUSY_FREES`].
-    pub bootstrap_frees: u32,
-}
-
-impl ClassState {
-    /// The next blocks, of `size` bytes and no more than `most`, of the chunk being carved.
-    ///
-    /// # Safety
-    /// `carving` is a live chunk of this class with blocks left.
-    pub(super) unsafe fn carve(&mut self, size: usize, most: u32) -> *mut FreeBlock {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (list, count) = chunk::carve(self.carving, size, most);
-            if !(*self.carving).can_carve() {
-                self.carving = ptr::null_mut();
-            }
-            self.handed += u64::from(count);
-            list
-        }
-    }
-
-    /// The parked blocks; null if there are none.
-    pub(super) fn take_parked(&mut self) -> *mut FreeBlock {
-        let taken = self.parked;
-        self.handed += u64::from(self.parked_count);
-        (self.parked, self.parked_count) = (ptr::null_mut(), 0);
-        taken
-    }
-}
-
-/// What every state with the standard libraries writes to of the pool's first unit, at least: header, pool, and blocks.
-const POPULATED_BYTES: usize = 32 * 1024;
+/// What every state with the standard libraries writes to of the pool's first unit: header, pool, and blocks.
+const POPULATED_BYTES: usize = 24 * 1024;
 
 /// The books of large blocks.
 pub struct LargeBooks {
@@ -85,18 +29,7 @@ pub struct LargeBooks {
     pub live_bytes: usize,
 }
 
-/// What was counted up to the last [`RawPool::reset_counts`].
-pub(super) struct CountsBefore {
-    /// Allocations and frees of each class.
-    pub classes: [(u64, u64); CLASS_COUNT - 1],
-    /// Allocations and frees of large blocks.
-    pub large: (u64, u64),
-    pub purged_bytes: u64,
-    pub limit_refusals: u64,
-}
-
-/// A pool, as it lies in its own first unit. All zero but for a few fields, so that a page of it that is never needed
-/// is never touched.
+/// A pool, as it lies in its own first unit: all of it that an idle state needs. All zero at first but for a few fields.
 ///
 /// The accounting identity, which [`RawPool::verify`] checks: every unit mapped is used or free; every used unit is
 /// the bootstrap unit, a chunk of one class, or part of a large block; every block carved is live, on its class's
@@ -106,7 +39,6 @@ pub struct RawPool {
     /// Must stay first: the C fast path takes the pool's address for the address of the lists.
     pub lists: AllocationLists,
     pub(super) segments: Segments,
-    pub(super) bootstrap: Bootstrap,
     pub(super) large: LargeBooks,
     /// The checker runs after this many events of the slow path for every unit in use; 0 = never.
     pub(super) check_interval: u32,
@@ -117,13 +49,13 @@ pub struct RawPool {
     pub ends_with_state: bool,
     /// Chunks acquired by all classes, ever.
     pub(super) chunk_clock: u64,
-    pub(super) classes: [ClassState; CLASS_COUNT],
-    pub(super) counted_before: CountsBefore,
+    pub(super) classes: ClassBooks,
     pub(super) holes: Holes,
     /// What the Lua core on this pool can tell; null if it is none with the fast path.
     pub(super) core: *const Core,
     /// The profile that is on.
     pub(super) sampler: Option<Box<Sampler>>,
+    pub(super) bootstrap: Bootstrap,
 }
 
 impl RawPool {
@@ -136,13 +68,13 @@ impl RawPool {
         unsafe {
             let pool = base.add(POOL_OFFSET).cast::<RawPool>();
             if first.is_zero {
-                os::populate(first.base, POPULATED_BYTES);
+                memory.populate(first.base, POPULATED_BYTES);
             } else {
                 pool.write_bytes(0, 1);
             }
             (&raw mut (*pool).segments.memory).write(memory);
             (*pool).segments.adopt_first(&first);
-            (*pool).bootstrap = Bootstrap::new(size_of::<RawPool>());
+            (&raw mut (*pool).classes).write(ClassBooks::closed(base));
             let mut header = ChunkHeader::new_small(base, 0, 0, pool.cast());
             header.kind = ChunkKind::Bootstrap as u8;
             header_of(base).write(header);
@@ -151,7 +83,7 @@ impl RawPool {
         }
     }
 
-    /// Gives all of the pool's memory back to the system, live blocks included.
+    /// Lets go of all of the pool's memory, live blocks included: to the system, its group, or the next pool.
     ///
     /// # Safety
     /// `pool` is from [`RawPool::create`]; neither it nor any of its blocks is used again.
@@ -161,6 +93,8 @@ impl RawPool {
         unsafe {
             let pool = pool.as_ptr();
             memory_tools::pool_destroyed(pool);
+            // Whoever uses a hardened pool that is gone should notice.
+            let keep_first = !(*pool).is_hardened();
             (*pool).drop_hardened();
             drop((*pool).stop_sampling());
             let mut header = (*pool).large.head;
@@ -171,7 +105,7 @@ impl RawPool {
                 }
                 header = next;
             }
-            (*pool).segments.unmap_all();
+            (*pool).segments.unmap_all(keep_first);
         }
     }
 

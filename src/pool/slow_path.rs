@@ -3,16 +3,13 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
+use super::bootstrap::RANGE_MIN;
 use super::chunk::{self, ChunkKind, is_sound, unit_base};
 use super::hardened;
 use super::layout::{CLASS_COUNT, ChunkHeader, FreeBlock, header_of};
 use super::raw::{RawPool, corrupt};
 use super::size_class::{Class, block_size};
 use crate::faults;
-
-/// A class that frees this many blocks of the bootstrap unit is busy, and gets a chunk: there a free is cheap, here
-/// every one takes the slow path.
-const BUSY_FREES: u32 = 32;
 
 /// A class that took no list while all classes together acquired this many chunks may give blocks to a neighbour.
 const STALE_CHUNKS: u64 = 2;
@@ -73,9 +70,12 @@ impl RawPool {
     /// # Safety
     /// None beyond `self`'s own invariants.
     unsafe fn take_freed(&mut self, class: Class, most: u32) -> Option<*mut FreeBlock> {
+        // No class has a chunk yet: an idle state leaves the books of chunks alone.
+        if !self.classes.are_open() {
+            return None;
+        }
         let pool = ptr::from_ref(self);
         let state = &mut self.classes[class];
-        // An idle state has acquired nothing, and leaves the page alone.
         if state.last_taken != self.chunk_clock {
             state.last_taken = self.chunk_clock;
         }
@@ -119,23 +119,19 @@ impl RawPool {
     unsafe fn take_fresh(&mut self, class: Class, most: u32) -> *mut FreeBlock {
         let base = self.base();
         let pool = ptr::from_mut(self).cast::<u8>();
-        let state = &mut self.classes[class];
         let size = block_size(class);
         // SAFETY: `carving` is null or a live chunk of this class with blocks left; a fresh unit becomes one before
         // it is carved.
         unsafe {
-            if state.carving.is_null() {
-                if state.bootstrap_frees < BUSY_FREES
-                    && let Some(block) = self.bootstrap.allocate(base, class, &mut state.bootstrap_bytes)
-                {
-                    let block = block.cast::<FreeBlock>();
-                    (*block).next = ptr::null_mut();
-                    state.handed += 1;
-                    return block;
+            if self.classes[class].carving.is_null() {
+                let list = self.bootstrap.allocate(base, class, most);
+                if !list.is_null() {
+                    return list;
                 }
+                let state = &self.classes[class];
                 if state.chunks_acquired > 0 {
                     if !state.parked.is_null() {
-                        return state.take_parked();
+                        return self.classes[class].take_parked();
                     }
                     if let Some(donor) = self.donor(class) {
                         return self.take_freed(donor, most).unwrap_or(ptr::null_mut());
@@ -161,15 +157,23 @@ impl RawPool {
         }
     }
 
-    /// When there is no memory for another chunk: parked blocks, or those of any class with larger blocks. A script at
-    /// its limit can still make a short string as long as any block is free. Null when there is none.
+    /// When there is no memory for another chunk: what is left of the bootstrap unit, parked blocks, or those of any class
+    /// with larger blocks. A script at its limit can still make a short string as long as any block is free. Null when
+    /// there is none.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
     unsafe fn last_resort(&mut self, class: Class) -> *mut FreeBlock {
-        let parked = self.classes[class].take_parked();
-        if !parked.is_null() {
-            return parked;
+        let base = self.base();
+        // SAFETY: the bootstrap unit is the one that the pool lies in.
+        let (list, count) = unsafe { self.bootstrap.take(base, class, 1) };
+        let state = &mut self.classes[class];
+        state.handed += u64::from(count);
+        if !list.is_null() {
+            return list;
+        }
+        if !state.parked.is_null() {
+            return state.take_parked();
         }
         let stride = if block_size(class).is_multiple_of(16) { 16 } else { 8 };
         for other in (class + 1..CLASS_COUNT).filter(|&other| block_size(other).is_multiple_of(stride)) {
@@ -284,14 +288,22 @@ impl RawPool {
             (*header).free = (*block).next;
             (*header).countdown = 1;
             let class = self.bootstrap.class_at(self.base(), block.cast());
-            let state = &mut self.classes[class];
-            state.returned += 1;
-            if state.bootstrap_frees < BUSY_FREES && !faults::every_request() {
-                state.bootstrap_frees += 1;
-                state.handed += 1;
+            let busy = self.bootstrap.is_busy(class);
+            // What tools or a hardened pool watch goes to its class as it is.
+            let may_cut = self.hardened.is_null() && !cfg!(feature = "memory-tools");
+            let to_list = !busy && !faults::every_request() && (!may_cut || block_size(class) < RANGE_MIN);
+            if busy {
+                self.classes[class].returned += 1;
+            } else {
+                self.bootstrap.count_free(class, to_list);
+            }
+            if to_list {
                 (*block).next = self.lists.free[class];
                 self.lists.free[class] = block;
+            } else if may_cut {
+                self.bootstrap.recycle(block);
             } else {
+                let state = &mut self.classes[class];
                 (*block).next = state.parked;
                 state.parked = block;
                 state.parked_count += 1;

@@ -84,6 +84,8 @@ pub struct PoolStats {
     pub hole_bytes: u64,
     /// Bytes given back to the system so far.
     pub purged_bytes: u64,
+    /// Calls made so far for memory, of the system or of the user's own functions: map, unmap, remap, purge.
+    pub memory_calls: u64,
     /// The hard limit, if there is one.
     pub limit_bytes: Option<u64>,
     /// The soft limit, if there is one.
@@ -126,7 +128,9 @@ impl RawPool {
     /// All figures of this pool, counted since the last reset.
     pub fn stats(&self) -> PoolStats {
         let mut stats = self.total_stats();
-        let before = &self.counted_before;
+        let Some(before) = self.classes.counted_before() else {
+            return stats;
+        };
         for (class, (allocations, frees)) in stats.classes.iter_mut().zip(before.classes) {
             class.allocations -= allocations;
             class.frees -= frees;
@@ -134,6 +138,7 @@ impl RawPool {
         stats.large_allocations -= before.large.0;
         stats.large_frees -= before.large.1;
         stats.purged_bytes -= before.purged_bytes;
+        stats.memory_calls -= before.memory_calls;
         stats.limit_refusals -= before.limit_refusals;
         stats
     }
@@ -143,11 +148,12 @@ impl RawPool {
         let mut classes = [ClassStats::default(); CLASS_COUNT - 1];
         for (stats, class) in classes.iter_mut().zip(1..) {
             let state = &self.classes[class];
+            let (handed, returned) = self.bootstrap.counted(class);
             *stats = ClassStats {
                 block_size: block_size(class),
                 blocks_per_chunk: (CHUNK_SIZE - FIRST_UNIT_START) / block_size(class),
-                allocations: state.handed,
-                frees: state.returned,
+                allocations: handed + state.handed,
+                frees: returned + state.returned,
                 live_blocks: 0,
                 chunks: state.chunks_acquired - state.chunks_released,
                 chunks_acquired: state.chunks_acquired,
@@ -198,6 +204,7 @@ impl RawPool {
             mapped_bytes: bytes(self.segments.mapped_units),
             hole_bytes: (self.holes.pages * PAGE_SIZE) as u64,
             purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64 + self.holes.purged_pages * PAGE_SIZE as u64,
+            memory_calls: self.segments.memory.calls,
             limit_bytes: self.limit_bytes(),
             soft_limit_bytes: self.soft_limit_bytes(),
             limit_refusals: self.segments.limit_refusals,

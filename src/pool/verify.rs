@@ -36,6 +36,8 @@ struct Census {
     mapped_units: usize,
     runs: HashSet<usize>,
     hole_pages: usize,
+    /// Free ranges of the bootstrap unit.
+    ranges: HashSet<usize>,
     chunks: HashMap<usize, ChunkCensus>,
     chunks_of_class: HashMap<usize, u64>,
 }
@@ -88,7 +90,9 @@ impl RawPool {
                 });
             }
         });
-        result.map(|()| census)
+        result?;
+        census.ranges = self.check_ranges()?;
+        Ok(census)
     }
 
     /// # Safety
@@ -229,6 +233,22 @@ impl RawPool {
         Ok(())
     }
 
+    /// The free ranges of the bootstrap unit.
+    fn check_ranges(&self) -> Result<HashSet<usize>, Violation> {
+        let mut ranges = HashSet::new();
+        let mut range = self.bootstrap.ranges();
+        while !range.is_null() {
+            let here = range.addr() & !(CHUNK_SIZE - 1) == self.base().addr();
+            // SAFETY: it lies in the bootstrap unit.
+            let starts = here && unsafe { self.bootstrap.starts_at(self.base(), range.cast()) };
+            require(starts, || format!("bootstrap unit: no range is at {range:p}"))?;
+            require(ranges.insert(range.addr()), || format!("bootstrap unit: range {range:p} is free twice"))?;
+            // SAFETY: just checked to be a range of the unit.
+            range = unsafe { (*range).next };
+        }
+        Ok(ranges)
+    }
+
     /// The allocation list, and the parked blocks of the bootstrap unit.
     fn check_allocation_list(&self, class: usize, census: &Census) -> Checked {
         let base = self.base().addr();
@@ -253,6 +273,8 @@ impl RawPool {
                 // SAFETY: the block lies in the bootstrap unit, as its address says.
                 let found = unsafe { self.bootstrap.class_at(self.base(), block.cast()) };
                 require(found == class, || format!("class {class}: bootstrap block {block:p} is of class {found}"))?;
+                let cut = census.ranges.contains(&block.addr());
+                require(!cut, || format!("class {class}: bootstrap block {block:p} is a free range, too"))?;
             } else {
                 let chunk = census.chunks.get(&header.addr()).filter(|chunk| chunk.class >= class);
                 let chunk = chunk.ok_or_else(|| Violation(format!("class {class}: {block:p} is in no chunk of it")))?;
@@ -263,7 +285,9 @@ impl RawPool {
             block = unsafe { (*block).next };
         }
         require(seen.len() - listed == state.parked_count as usize, || format!("class {class}: parked blocks"))?;
-        require(state.returned <= state.handed, || format!("class {class}: more returned than handed out"))
+        let (handed, returned) = self.bootstrap.counted(class);
+        let returned_at_most = state.returned + returned <= state.handed + handed;
+        require(returned_at_most, || format!("class {class}: more returned than handed out"))
     }
 }
 

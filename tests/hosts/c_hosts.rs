@@ -98,6 +98,43 @@ fn a_cpp_host_meets_its_limit_and_goes_on() {
     assert!(blocks_served(&err) > 10_000 && !err.contains(" 0 refusals"), "{err}");
 }
 
+#[test]
+fn a_c_host_starts_and_ends_a_profile_and_sees_holes() {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let lua = Lua::Compiled("lua54_pool");
+    let program = host(folder.path(), "tests/hosts/profile.c", &lua, Link::Static, &libraries("release"));
+    let profile = folder.path().join("out.folded");
+    let (out, err) = succeeds(Command::new(program).arg(&profile));
+    // The line about a folder ends in the system's own words.
+    let told: Vec<&str> = out.lines().filter(|line| !line.contains("no such folder")).collect();
+    let expected = [
+        "callback: 8 lua_pool_profile_start: a profile needs a Lua with the pool's fast path, as lua54_pool has",
+        "no state: 8",
+        "callback: 2 lua_pool_profile_start: no file to write to (NULL)",
+        "no path: 2",
+        "no folder: 1",
+        "none to end: 0 0",
+        "start: 0",
+        "end: 0 1",
+        "holes: 1",
+        "sound: 0",
+        "callback: 8 lua_pool_profile_start: a hardened pool cannot be profiled: leave out one of the two",
+        "hardened: 8",
+        "closed: 3",
+    ];
+    assert_eq!(told, expected, "{err}");
+    assert!(out.contains("callback: 8 lua_pool_profile_start: cannot write the profile no such folder/out: "), "{out}");
+    assert_eq!(err, "lua_pool: lua_pool_profile_stop: this is no pool from lua_pool_new, or it was closed already\n");
+    let folded = std::fs::read_to_string(profile).expect("the profile was written");
+    let in_fill: u64 = folded
+        .lines()
+        .filter(|line| line.contains("fill ("))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum();
+    // 300,000 tables of 56 bytes, a slot of 16 for each, and the list that they are in.
+    assert!((15_000_000..60_000_000).contains(&in_fill), "{folded}");
+}
+
 /// What the program of mistakes prints, standard error first.
 fn misuse(profile: &str, mistake: &str) -> (String, String) {
     let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
