@@ -128,7 +128,7 @@ fn mutations(target: &str, driver: fn(&[u8]), hardened: fn(&[u8]), default_time:
 
 #[test]
 fn the_corpus_of_pool_operations_agrees_with_the_model() {
-    replay("pool_operations", drivers::pool_operations::run);
+    replay("pool_operations", drivers::arrangement::run);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn generated_programs_give_everything_back() {
 fn pool_operations_near_the_corpus_agree_with_the_model() {
     mutations(
         "pool_operations",
-        drivers::pool_operations::run,
+        drivers::arrangement::run,
         drivers::pool_operations::run_hardened,
         Duration::from_secs(30),
         1,
