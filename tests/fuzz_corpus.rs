@@ -22,8 +22,9 @@ unsafe extern "C" {}
 type Input = Vec<u8>;
 
 /// Scripts of `tests/scripts` that reach nothing outside: with their prelude, inputs for `lua_source`.
-const SCRIPTS: [&str; 13] = [
+const SCRIPTS: [&str; 14] = [
     "closures",
+    "constructors",
     "control",
     "coroutines",
     "errors",
@@ -44,7 +45,7 @@ fn scripts() -> impl Iterator<Item = (String, Input)> {
         let path = folder.join(name).with_extension("lua");
         fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
-    let prelude = read("prelude");
+    let prelude = [b"LESS = true\n".as_slice(), &read("prelude")].concat();
     SCRIPTS.into_iter().map(move |name| (name.to_owned(), [prelude.as_slice(), &read(name)].concat()))
 }
 

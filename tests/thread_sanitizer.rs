@@ -94,6 +94,12 @@ fn a_pool_can_go_from_thread_to_thread() {
 
 #[test]
 #[ignore = "needs a nightly compiler and clang"]
+fn pools_of_a_group_meet_in_its_limit_and_its_cache_without_a_race() {
+    nothing_is_reported("grouped");
+}
+
+#[test]
+#[ignore = "needs a nightly compiler and clang"]
 fn a_pool_in_two_threads_at_a_time_is_reported() {
     let output = run("together");
     let messages = String::from_utf8_lossy(&output.stderr);

@@ -473,9 +473,14 @@ impl Segments {
             if (*segment).free & bits != bits {
                 return false;
             }
-            let clean = extra - ((*segment).dirty & bits).count_ones() as usize;
-            // The limit's own purge may clear `dirty`, so it is read again below.
+            let clean_units = || extra - ((*segment).dirty & bits).count_ones() as usize;
+            let clean = clean_units();
             if clean > 0 && !self.within_limit(clean) {
+                return false;
+            }
+            // The limit's own purge may have cleared `dirty`: then there must be room for more.
+            let cleared = clean_units() > clean;
+            if cleared && !self.within_limit(clean_units()) {
                 return false;
             }
             let behind = start.add(count * CHUNK_SIZE);
