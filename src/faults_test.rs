@@ -25,7 +25,8 @@ const NONE: Range<u64> = 0..0;
 const CHECK_INTERVAL: u32 = 500;
 
 /// In place of `print` and of a temporary name that a failing run would leave behind; and scripts that can do less do so.
-const SETTING: &str = "local LESS = true local function print(...) for i = 1, select('#', ...) do tostring((select(i, ...))) end end ";
+const SETTING: &str =
+    "local LESS = true local function print(...) for i = 1, select('#', ...) do tostring((select(i, ...))) end end ";
 
 /// What one run is to meet with, counted from the first step of the script itself unless it says otherwise.
 #[derive(Clone, Debug)]
