@@ -22,8 +22,9 @@ unsafe extern "C" {}
 type Input = Vec<u8>;
 
 /// Scripts of `tests/scripts` that reach nothing outside: with their prelude, inputs for `lua_source`.
-const SCRIPTS: [&str; 13] = [
+const SCRIPTS: [&str; 14] = [
     "closures",
+    "constructors",
     "control",
     "coroutines",
     "errors",
@@ -44,7 +45,7 @@ fn scripts() -> impl Iterator<Item = (String, Input)> {
         let path = folder.join(name).with_extension("lua");
         fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     };
-    let prelude = read("prelude");
+    let prelude = [b"LESS = true\n".as_slice(), &read("prelude")].concat();
     SCRIPTS.into_iter().map(move |name| (name.to_owned(), [prelude.as_slice(), &read(name)].concat()))
 }
 
@@ -128,7 +129,7 @@ fn mutations(target: &str, driver: fn(&[u8]), hardened: fn(&[u8]), default_time:
 
 #[test]
 fn the_corpus_of_pool_operations_agrees_with_the_model() {
-    replay("pool_operations", drivers::pool_operations::run);
+    replay("pool_operations", drivers::arrangement::run);
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn generated_programs_give_everything_back() {
 fn pool_operations_near_the_corpus_agree_with_the_model() {
     mutations(
         "pool_operations",
-        drivers::pool_operations::run,
+        drivers::arrangement::run,
         drivers::pool_operations::run_hardened,
         Duration::from_secs(30),
         1,

@@ -69,6 +69,20 @@ fn the_sums_of_a_group_are_those_of_its_pools() {
 }
 
 #[test]
+fn a_hardened_pool_returns_what_its_large_blocks_were_charged() {
+    let group = PoolGroup::new();
+    let mut model = Model::on(Pool::builder().group(&group).hardened(true).build().expect("memory for a pool"));
+    for size in [20_000, 200_000, 4 << 20] {
+        model.apply(&Request::Allocate { tag: 0, size });
+        check(&group, &[&model]);
+        model.apply(&Request::Free { pick: 0, osize: OldSize::True });
+        check(&group, &[&model]);
+    }
+    model.finish();
+    check(&group, &[]);
+}
+
+#[test]
 fn the_next_pool_takes_over_what_the_last_one_left() {
     let group = PoolGroup::new();
     for round in 0..500 {

@@ -179,3 +179,24 @@ fn the_limit_stops_growth_and_nothing_else() {
     assert_eq!(model.blocks.len(), full, "freed blocks can be had again at the limit");
     model.finish();
 }
+
+#[test]
+fn a_block_that_grows_into_units_which_the_limit_purges_stays_within_the_limit() {
+    for units in [9, 10] {
+        let mut model = Model::new(0);
+        let length = |units: usize| units * CHUNK_SIZE - 8192;
+        // The first segment is full then; the others lie side by side in the next one.
+        for units in [3, 2, 2] {
+            model.apply(&Request::Allocate { tag: 0, size: length(units) });
+        }
+        model.apply(&Request::Free { pick: 2, osize: OldSize::True });
+        let limit = units * CHUNK_SIZE;
+        model.pool.set_limit_bytes(Some(limit));
+        // Two of the four units behind it are free and in physical memory, until the limit has them purged.
+        model.apply(&Request::Resize { pick: 1, size: length(6), osize: OldSize::True });
+        let stats = model.pool.stats();
+        assert!(stats.used_bytes + stats.cached_bytes <= limit as u64, "{} of {limit} bytes", stats.used_bytes);
+        assert_eq!(model.blocks[1].size == length(6), units == 10);
+        model.finish();
+    }
+}

@@ -222,10 +222,17 @@ impl Segments {
             if (*segment).free & bits != bits {
                 return false;
             }
-            let clean = extra - ((*segment).dirty & bits).count_ones() as usize;
-            // The limit's own purge may clear `dirty`, so it is read again below.
-            if clean > 0 && !self.within_limit(clean) {
-                return false;
+            // The limit's own purge may clear `dirty`: then there must be room for more.
+            let clean_units = || extra - ((*segment).dirty & bits).count_ones() as usize;
+            let mut clean = clean_units();
+            while clean > 0 {
+                if !self.within_limit(clean) {
+                    return false;
+                }
+                if clean_units() == clean {
+                    break;
+                }
+                clean = clean_units();
             }
             let behind = start.add(count * CHUNK_SIZE);
             if clean > 0 && !self.memory.origin.restore(NonNull::new_unchecked(behind), extra) {

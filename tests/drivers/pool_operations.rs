@@ -8,7 +8,7 @@ use lua_pool_allocator::Pool;
 use super::model::{Model, OldSize, Request};
 
 /// The whole pool is checked after so many requests, and at the end.
-const CHECK_EVERY: usize = 40;
+pub const CHECK_EVERY: usize = 40;
 /// No more bytes than this are asked for in all, so that a run stays short.
 const BYTES_MAX: usize = 8 << 20;
 
@@ -25,23 +25,27 @@ pub fn run_hardened(data: &[u8]) {
 /// The same on a given pool, which is dropped at the end.
 pub fn run_on(mut model: Model, data: &[u8]) {
     for (number, bytes) in data.chunks_exact(4).enumerate() {
-        let request = request([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let live: usize = model.blocks.iter().map(|block| block.size).sum();
-        let more = match request {
-            Request::Allocate { size, .. } | Request::Resize { size, .. } if size < usize::MAX / 4 => size,
-            Request::AllocateMany { size, count, .. } => size * count,
-            _ => 0,
-        };
-        if live + more > BYTES_MAX {
-            continue;
-        }
-        model.apply(&request);
+        apply(&mut model, [bytes[0], bytes[1], bytes[2], bytes[3]]);
         if number % CHECK_EVERY == 0 {
             model.check();
         }
     }
     model.check_no_overlap();
     model.finish();
+}
+
+/// The request that four bytes stand for, unless it would take the blocks beyond [`BYTES_MAX`].
+pub fn apply(model: &mut Model, bytes: [u8; 4]) {
+    let request = request(bytes);
+    let live: usize = model.blocks.iter().map(|block| block.size).sum();
+    let more = match request {
+        Request::Allocate { size, .. } | Request::Resize { size, .. } if size < usize::MAX / 4 => size,
+        Request::AllocateMany { size, count, .. } => size * count,
+        _ => 0,
+    };
+    if live + more <= BYTES_MAX {
+        model.apply(&request);
+    }
 }
 
 fn request([code, a, b, c]: [u8; 4]) -> Request {

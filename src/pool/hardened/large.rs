@@ -166,6 +166,7 @@ unsafe fn release(pool: *mut RawPool, block: *mut u8, record: Record) -> bool {
         if open {
             (*pool).free(block);
             (*pool).segments.unmap_spares(0);
+            (*pool).segments.settle();
         }
         open
     }
