@@ -8,7 +8,7 @@ use core::ptr::{self, NonNull};
 use super::direct::{SPARE_MAPPINGS_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
 use super::memory::{First, Memory};
-use super::purge::PurgeMode;
+use super::purge::{PEAK_BUDGET_PART, PurgeMode};
 use crate::memory_tools;
 
 /// Units in the largest segment: the bits of a `u64`.
@@ -94,6 +94,10 @@ pub struct Segments {
     pub mapped_units: usize,
     /// Largest `used_units + dirty_units` so far.
     pub peak_units: usize,
+    /// Largest `used_units` so far.
+    pub(super) peak_used_units: usize,
+    /// Free units that may go back only so that they make no new peak.
+    pub(super) peak_budget_units: usize,
     /// No more than this many units may be used or dirty.
     pub limit_units: usize,
     pub(super) purge_mode: PurgeMode,
@@ -329,6 +333,7 @@ impl Segments {
                 self.leave_room(segment);
             }
             self.used_units += count;
+            self.bound_cache();
             self.note_peak();
             self.window_low = self.window_low.min(self.dirty_units);
             NonNull::new(start).map(|start| (start, first))
@@ -337,6 +342,10 @@ impl Segments {
 
     pub(super) fn note_peak(&mut self) {
         self.peak_units = self.peak_units.max(self.used_units + self.dirty_units);
+        if self.used_units > self.peak_used_units {
+            self.peak_budget_units += PEAK_BUDGET_PART * (self.used_units - self.peak_used_units);
+            self.peak_used_units = self.used_units;
+        }
         self.peak_since_full = self.peak_since_full.max(self.used_units);
         if self.used_units > self.soft_trigger_units {
             self.collection_wanted = true;
@@ -492,6 +501,7 @@ impl Segments {
             }
         }
         self.used_units += extra;
+        self.bound_cache();
         self.note_peak();
         true
     }
