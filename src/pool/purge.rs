@@ -191,3 +191,33 @@ impl Segments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Pool, PurgeMode};
+
+    const UNIT: usize = 64 << 10;
+
+    /// Free bytes in physical memory after a free block of 9 to 10 units was of no use for one of 19 to 20, and how far
+    /// that is above the most that was ever in use.
+    fn cached_after_misfit(pool: &mut Pool) -> (u64, u64) {
+        let shorter = pool.allocate(9 * UNIT);
+        // SAFETY: live until now.
+        unsafe { pool.free(shorter) };
+        let longer = pool.allocate(19 * UNIT);
+        pool.verify().expect("the books");
+        let stats = pool.stats();
+        // SAFETY: live until now.
+        unsafe { pool.free(longer) };
+        (stats.cached_bytes, stats.peak_bytes - stats.used_bytes)
+    }
+
+    #[test]
+    fn free_units_that_fit_nothing_make_no_new_peak() {
+        let mut pool = Pool::new().expect("memory");
+        assert_eq!(cached_after_misfit(&mut pool), (0, 0));
+
+        let mut keeping = Pool::builder().purge_mode(PurgeMode::Never).build().expect("memory");
+        assert_eq!(cached_after_misfit(&mut keeping), (10 * UNIT as u64, 10 * UNIT as u64));
+    }
+}

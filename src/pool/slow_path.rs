@@ -359,3 +359,32 @@ impl RawPool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Pool;
+
+    #[test]
+    fn a_class_in_use_with_mostly_free_chunks_serves_smaller_sizes() {
+        let mut pool = Pool::new().expect("memory");
+        let chunks_of = |pool: &Pool, size: usize| pool.stats().classes[size / 8 - 1].chunks;
+        let large: Vec<_> = (0..4000).map(|_| pool.allocate(256)).collect();
+        for (index, &block) in large.iter().enumerate() {
+            if index % 10 != 0 {
+                // SAFETY: live until now.
+                unsafe { pool.free(block) };
+            }
+        }
+        let before = pool.stats().used_bytes;
+        let small: Vec<_> = (0..3000).map(|_| pool.allocate(200)).collect();
+        pool.verify().expect("the books");
+        assert_eq!(chunks_of(&pool, 200), 1, "after the first chunk of its own");
+        assert_eq!(pool.stats().used_bytes, before + (64 << 10));
+        for block in large.into_iter().step_by(10).chain(small) {
+            // SAFETY: live until now.
+            unsafe { pool.free(block) };
+        }
+        pool.verify().expect("the books");
+        assert_eq!(pool.stats().live_bytes, 0);
+    }
+}
