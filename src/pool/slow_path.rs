@@ -376,9 +376,9 @@ mod tests {
             }
         }
         let before = pool.stats().used_bytes;
-        let small: Vec<_> = (0..3000).map(|_| pool.allocate(200)).collect();
+        let small: Vec<_> = (0..3000).map(|_| pool.allocate(208)).collect();
         pool.verify().expect("the books");
-        assert_eq!(chunks_of(&pool, 200), 1, "after the first chunk of its own");
+        assert_eq!(chunks_of(&pool, 208), 1, "after the first chunk of its own");
         assert_eq!(pool.stats().used_bytes, before + (64 << 10));
         for block in large.into_iter().step_by(10).chain(small) {
             // SAFETY: live until now.
