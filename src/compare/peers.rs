@@ -97,6 +97,8 @@ fn library_folders() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("LD_LIBRARY_PATH").unwrap_or_default())
         .filter(|folder| !folder.as_os_str().is_empty())
         .collect();
+    // benchmark/peers/build.sh puts some beside the folder that our own program was built in.
+    folders.extend(env::current_exe().ok().iter().filter_map(|file| Some(file.parent()?.parent()?.join("peers"))));
     let triplet = format!("{}-linux-gnu", env::consts::ARCH);
     folders.push("/usr/local/lib".into());
     folders.push(Path::new("/usr/lib").join(triplet));

@@ -140,6 +140,7 @@ impl Segments {
         self.direct_units = self.direct_units - old_units + new_units;
         self.mapped_units = self.mapped_units - old_units + new_units;
         self.map_changes += 1;
+        self.bound_cache();
         self.note_peak();
     }
 }

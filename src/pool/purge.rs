@@ -30,6 +30,12 @@ const PURGE_UNITS_MAX: usize = 64;
 /// Free units that stay in any case, but for a request or a limit: 256 KiB.
 const KEEP_UNITS_MIN: usize = 4;
 
+/// For each unit that memory in use grows beyond its peak, so many free units may go back only to keep it the peak;
+pub(super) const PEAK_BUDGET_PART: usize = 2;
+
+/// and one more for so many steps of allocation work.
+const PEAK_BUDGET_STEPS: usize = 256;
+
 impl Segments {
     /// Sets when free units go back to the system.
     pub fn set_purge_mode(&mut self, mode: PurgeMode) {
@@ -55,7 +61,35 @@ impl Segments {
         }
         self.yield_to_pressure();
         self.window_left = PURGE_WINDOW_MIN + PURGE_WINDOW_PER_UNIT * self.used_units;
+        let budget = self.peak_budget_units + self.window_left / PEAK_BUDGET_STEPS;
+        self.peak_budget_units = budget.min(PEAK_BUDGET_PART * self.peak_used_units);
         self.window_low = self.dirty_units;
+    }
+
+    /// Called when memory came fresh from the system, because no free units were of use: so many of those go back that
+    /// they make no new peak. A program that needs them again all the time soon keeps them.
+    #[inline]
+    pub(super) fn bound_cache(&mut self) {
+        let held = self.used_units + self.dirty_units;
+        if held > self.peak_units && self.dirty_units > 0 {
+            self.bound_cache_to(held);
+        }
+    }
+
+    #[cold]
+    fn bound_cache_to(&mut self, held: usize) {
+        let excess = self.dirty_units.min(held - self.peak_units);
+        if excess <= self.peak_budget_units && self.purge_mode != PurgeMode::Never {
+            let before = self.dirty_units;
+            let keep = before - excess;
+            // Spare mappings last: they go whole.
+            self.purge_segments(keep);
+            self.unmap_spares(keep);
+            self.settle();
+            let purged = before - self.dirty_units;
+            self.purged_units += purged as u64;
+            self.peak_budget_units -= purged.min(self.peak_budget_units);
+        }
     }
 
     /// Notes that a unit went free: nothing to do but in [`PurgeMode::Now`].
@@ -92,6 +126,15 @@ impl Segments {
     pub fn purge(&mut self, keep: usize) -> usize {
         let before = self.dirty_units;
         self.unmap_spares(keep);
+        self.purge_segments(keep);
+        self.settle();
+        let purged = before - self.dirty_units;
+        self.purged_units += purged as u64;
+        purged
+    }
+
+    /// The part of [`Segments::purge`] that is in segments.
+    fn purge_segments(&mut self, keep: usize) {
         let mut segment = self.room;
         while !segment.is_null() && self.dirty_units > keep {
             // SAFETY: the room list holds live descriptors; the next one is read before this one may be unmapped.
@@ -109,10 +152,6 @@ impl Segments {
                 segment = next;
             }
         }
-        self.settle();
-        let purged = before - self.dirty_units;
-        self.purged_units += purged as u64;
-        purged
     }
 
     /// # Safety
@@ -149,5 +188,35 @@ impl Segments {
                 left -= count;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Pool, PurgeMode};
+
+    const UNIT: usize = 64 << 10;
+
+    /// Free bytes in physical memory after a free block of 9 to 10 units was of no use for one of 19 to 20, and how far
+    /// that is above the most that was ever in use.
+    fn cached_after_misfit(pool: &mut Pool) -> (u64, u64) {
+        let shorter = pool.allocate(9 * UNIT);
+        // SAFETY: live until now.
+        unsafe { pool.free(shorter) };
+        let longer = pool.allocate(19 * UNIT);
+        pool.verify().expect("the books");
+        let stats = pool.stats();
+        // SAFETY: live until now.
+        unsafe { pool.free(longer) };
+        (stats.cached_bytes, stats.peak_bytes - stats.used_bytes)
+    }
+
+    #[test]
+    fn free_units_that_fit_nothing_make_no_new_peak() {
+        let mut pool = Pool::new().expect("memory");
+        assert_eq!(cached_after_misfit(&mut pool), (0, 0));
+
+        let mut keeping = Pool::builder().purge_mode(PurgeMode::Never).build().expect("memory");
+        assert_eq!(cached_after_misfit(&mut keeping), (10 * UNIT as u64, 10 * UNIT as u64));
     }
 }

@@ -85,6 +85,10 @@ pub struct Segments {
     pub mapped_units: usize,
     /// Largest `used_units + dirty_units` so far.
     pub peak_units: usize,
+    /// Largest `used_units` so far.
+    pub(super) peak_used_units: usize,
+    /// Free units that may go back only so that they make no new peak.
+    pub(super) peak_budget_units: usize,
     /// No more than this many units may be used or dirty.
     pub limit_units: usize,
     pub(super) purge_mode: PurgeMode,

@@ -3,6 +3,7 @@
 use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
+use super::purge::PEAK_BUDGET_PART;
 use super::segment::{FIRST_SEGMENT_UNITS, FIRST_UNIT_START, SEGMENT_UNITS_MAX, Segment, Segments};
 use crate::memory_tools;
 
@@ -101,6 +102,7 @@ impl Segments {
                 self.leave_room(segment);
             }
             self.used_units += count;
+            self.bound_cache();
             self.note_peak();
             self.window_low = self.window_low.min(self.dirty_units);
             NonNull::new(start).map(|start| (start, first))
@@ -109,6 +111,10 @@ impl Segments {
 
     pub(super) fn note_peak(&mut self) {
         self.peak_units = self.peak_units.max(self.used_units + self.dirty_units);
+        if self.used_units > self.peak_used_units {
+            self.peak_budget_units += PEAK_BUDGET_PART * (self.used_units - self.peak_used_units);
+            self.peak_used_units = self.used_units;
+        }
         self.peak_since_full = self.peak_since_full.max(self.used_units);
         if self.used_units > self.soft_trigger_units {
             self.collection_wanted = true;
@@ -248,6 +254,7 @@ impl Segments {
             }
         }
         self.used_units += extra;
+        self.bound_cache();
         self.note_peak();
         true
     }
