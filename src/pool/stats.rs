@@ -57,7 +57,7 @@ impl ClassStats {
 /// Identities: `live_bytes` = the sum of live blocks times block size, plus `large_live_bytes`;
 /// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + the units of large blocks;
 /// `mapped_bytes` >= `used_bytes` + `cached_bytes`; what is resident is at most `used_bytes` + `cached_bytes` -
-/// `hole_bytes`.
+/// `hole_bytes`, and a page for each mapping, which describes it: at most 1/64 of `mapped_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStats {
     /// One entry for each size class, smallest first.
