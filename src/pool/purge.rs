@@ -80,14 +80,12 @@ impl Segments {
     fn bound_cache_to(&mut self, held: usize) {
         let excess = self.dirty_units.min(held - self.peak_units);
         if excess <= self.peak_budget_units && self.purge_mode != PurgeMode::Never {
-            let before = self.dirty_units;
-            let keep = before - excess;
-            // Spare mappings last: they go whole.
-            self.purge_segments(keep);
-            self.unmap_spares(keep);
-            self.settle();
-            let purged = before - self.dirty_units;
-            self.purged_units += purged as u64;
+            let keep = self.dirty_units - excess;
+            let purged = self.count_purged(|this| {
+                // Spare mappings last: they go whole.
+                this.purge_segments(keep);
+                this.unmap_spares(keep);
+            });
             self.peak_budget_units -= purged.min(self.peak_budget_units);
         }
     }
@@ -124,9 +122,16 @@ impl Segments {
     /// Gives free units back to the system until at most `keep` of them are in physical memory. Segments with no
     /// unit in use are unmapped whole. Returns how many units went.
     pub fn purge(&mut self, keep: usize) -> usize {
+        self.count_purged(|this| {
+            this.unmap_spares(keep);
+            this.purge_segments(keep);
+        })
+    }
+
+    /// Counts the units that `purge` gives back to the system.
+    fn count_purged(&mut self, purge: impl FnOnce(&mut Self)) -> usize {
         let before = self.dirty_units;
-        self.unmap_spares(keep);
-        self.purge_segments(keep);
+        purge(self);
         self.settle();
         let purged = before - self.dirty_units;
         self.purged_units += purged as u64;

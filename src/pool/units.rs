@@ -230,15 +230,12 @@ impl Segments {
             }
             // The limit's own purge may clear `dirty`: then there must be room for more.
             let clean_units = || extra - ((*segment).dirty & bits).count_ones() as usize;
-            let mut clean = clean_units();
-            while clean > 0 {
+            let mut clean = 0;
+            while clean_units() > clean {
+                clean = clean_units();
                 if !self.within_limit(clean) {
                     return false;
                 }
-                if clean_units() == clean {
-                    break;
-                }
-                clean = clean_units();
             }
             let behind = start.add(count * CHUNK_SIZE);
             if clean > 0 && !self.memory.origin.restore(NonNull::new_unchecked(behind), extra) {
