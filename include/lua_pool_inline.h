@@ -7,7 +7,8 @@
 ** takes three lines. Lua is compiled as one file, for then the compiler
 ** can inline:
 **
-**     cat PREFIX/share/lua_pool_allocator/pool-*.patch | patch -p1 -d src
+**     cat PREFIX/share/lua_pool_allocator/common-*.patch \
+**        PREFIX/share/lua_pool_allocator/pool-*.patch | patch -p1 -d src
 **     cc -O2 -c -I src -I PREFIX/include \
 **        PREFIX/share/lua_pool_allocator/lua_pool_onelua.c
 **     cc -o host host.c -I src -I PREFIX/include lua_pool_onelua.o \

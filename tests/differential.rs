@@ -225,3 +225,19 @@ fn many_generated_programs() {
     generated(1000..6000, false);
     generated(1000..6000, true);
 }
+
+/// Only the allocator may differ, so the loop that runs scripts is compiled to the same code in both programs. What
+/// makes it differ is a function with the pool in it that the compiler inlines there: give it `l_outofline`.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_interpreter_loop_is_compiled_alike_in_both_programs() {
+    let loop_bytes = |program: &str| {
+        let listed = Command::new("nm").args(["-S", program]).output().ok()?;
+        let text = String::from_utf8(listed.stdout).ok()?;
+        let line = text.lines().find(|line| line.ends_with(" luaV_execute"))?;
+        Some(line.split(' ').nth(1)?.to_string())
+    };
+    // Without binutils, or with a program without symbols, there is nothing to compare.
+    let Some(plain) = loop_bytes(env!("CARGO_BIN_EXE_lua54")) else { return };
+    assert_eq!(Some(plain), loop_bytes(env!("CARGO_BIN_EXE_lua54_pool")));
+}
