@@ -1,17 +1,44 @@
--- Some 500,000 numbers to strings, each compared with what the C library makes of it. Prints "ok".
+-- Some 500,000 numbers to strings, each compared with what the C library makes of it: a format that asks for a plus
+-- sign is always left to it. Prints "ok".
 
 local format, random = string.format, math.random
 local point = "."
 
-local function check_integer(i)
-  local expected = format("%d", i)
-  if tostring(i) ~= expected or i .. "" ~= expected then
-    error(format("%s instead of %s", tostring(i), expected))
+local function by_c_library(conversion, number)
+  return (format("%+" .. conversion, number):gsub("^%+", ""))
+end
+
+-- Both of C's ways to fill up, with a width that changes from call to call; zeros go behind the sign.
+local width = 0
+local function check_format(conversion, number)
+  local expected = by_c_library(conversion, number)
+  width = (width + 1) % 30
+  local zeros = width
+  if expected:find("n") then zeros = 0 end -- inf and nan are filled up with spaces
+  local sign, digits = expected:match("^(-?)(.*)$")
+  for filled, wanted in pairs {
+    [conversion] = expected,
+    [width .. conversion] = (" "):rep(width - #expected) .. expected,
+    ["0" .. zeros .. conversion] = sign .. ("0"):rep(zeros - #expected) .. digits,
+  } do
+    if width > 0 and format("%" .. filled, number) ~= wanted then
+      error(format("%%%s: %s instead of %s", filled, format("%" .. filled, number), wanted))
+    end
   end
 end
 
+local function check_integer(i)
+  local expected = by_c_library("d", i)
+  if tostring(i) ~= expected or i .. "" ~= expected then
+    error(format("%s instead of %s", tostring(i), expected))
+  end
+  check_format("d", i)
+end
+
 local function check_one(x)
-  local expected = format("%.14g", x)
+  local expected = by_c_library(".14g", x)
+  check_format(".14g", x)
+  check_format("." .. random(0, 9) .. "f", x)
   if not expected:find("[^-0-9]") then expected = expected .. point .. "0" end
   if tostring(x) ~= expected or x .. "" ~= expected then
     error(format("%s instead of %s for %a", tostring(x), expected, x))
@@ -58,6 +85,17 @@ local function edges()
   end
 end
 
+-- Exactly half way between two numbers with so many digits behind the point.
+local function fixed_ties(count)
+  for precision = 0, 9 do
+    for _ = 1, count do
+      local tie = (random(0) >> random(11, 63) | 1) / 2.0 ^ (precision + 1)
+      check_format("." .. precision .. "f", tie)
+      check_format("." .. precision .. "f", -tie)
+    end
+  end
+end
+
 -- Exactly half way between two numbers of 14 digits: n / 2^(k + 1) is one where 5^k * n has 14 digits and a half.
 local function ties(count)
   for k = 0, 12 do
@@ -96,6 +134,7 @@ end
 local function everything(count)
   edges()
   ties(count // 8)
+  fixed_ties(count // 8)
   integers(count)
   randoms(count)
 end

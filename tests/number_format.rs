@@ -1,5 +1,5 @@
-//! Numbers become strings without the C library (vendor/speed-4-float-format.patch), with the same result to the
-//! byte: the script compares `tostring` with `string.format`, which still asks the C library.
+//! Numbers become strings without the C library (vendor/speed-4-number-format.patch), with the same result to
+//! the byte: the script compares with formats for which `string.format` still asks the C library.
 #![cfg(feature = "programs")]
 
 use std::path::Path;
