@@ -1,4 +1,4 @@
-//! Numbers become strings without the C library (vendor/speed-4-number-format.patch), with the same result to
+//! Numbers become strings without the C library (vendor/speed-04-number-format.patch), with the same result to
 //! the byte: the script compares with formats for which `string.format` still asks the C library.
 #![cfg(feature = "programs")]
 
