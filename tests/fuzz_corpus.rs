@@ -22,7 +22,7 @@ unsafe extern "C" {}
 type Input = Vec<u8>;
 
 /// Scripts of `tests/scripts` that reach nothing outside: with their prelude, inputs for `lua_source`.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 15] = [
     "closures",
     "constructors",
     "control",
@@ -31,6 +31,7 @@ const SCRIPTS: [&str; 14] = [
     "finalizers",
     "formats",
     "loading",
+    "loops",
     "metatables",
     "sorting",
     "strings",
