@@ -24,7 +24,9 @@ use windows as system;
 pub(crate) use system::symbol;
 #[cfg(all(preload, unix))]
 pub(crate) use system::symbol_behind;
-pub(crate) use system::{on_access_fault, page_bytes, pages_come_back, populate, purge, resident_bytes};
+pub(crate) use system::{
+    MAPPINGS_SPLIT, on_access_fault, page_bytes, pages_come_back, populate, purge, resident_bytes,
+};
 
 use crate::{faults, memory_tools};
 

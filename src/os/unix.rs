@@ -57,6 +57,9 @@ fn map(hint: *mut u8, length: usize) -> Option<NonNull<u8>> {
     if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
 }
 
+/// Whether [`unmap`] takes parts of mappings, and several neighbours at once.
+pub const MAPPINGS_SPLIT: bool = true;
+
 /// Gives a mapping, or a page-aligned part of one, back.
 ///
 /// # Safety

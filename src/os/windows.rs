@@ -33,6 +33,9 @@ pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
     Some(start)
 }
 
+/// A mapping goes back as a whole.
+pub const MAPPINGS_SPLIT: bool = false;
+
 /// Gives a whole mapping back.
 ///
 /// # Safety

@@ -1,18 +1,23 @@
-//! Large blocks that are mappings of their own, and the few freed ones that are kept for the next.
+//! Large blocks that are mappings of their own, and the freed ones that are kept for the next.
 
+use core::mem;
 use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
-use super::segment::Segments;
+use super::segment::{Segment, Segments};
 use crate::memory_tools;
 
-/// Freed mappings of large blocks that are kept for the next large block, at most.
-pub const SPARE_MAPPINGS_MAX: usize = 4;
+/// Spare mappings, and parts of them, at most.
+pub const SPARES_MAX: usize = 8;
 
-/// Spare mappings of this many units in all are kept in any case: 4 MiB.
+/// Spares of this many units in all are kept in any case: 4 MiB.
 const SPARE_UNITS_MIN: usize = 64;
 
-/// A freed mapping of a large block, kept for the next one.
+/// So many are kept if with them the pool is no larger than it was lately: 32 MiB, up to which glibc's malloc, too, has
+/// the next large block meet memory that is there.
+const SPARE_UNITS_MAX: usize = 512;
+
+/// A freed mapping of a large block, or a part of one, kept for the next.
 #[derive(Clone, Copy)]
 pub struct Spare {
     pub(super) start: *mut u8,
@@ -20,8 +25,21 @@ pub struct Spare {
     pub(super) units: usize,
 }
 
+impl Spare {
+    fn end(&self) -> *mut u8 {
+        self.start.wrapping_add(self.units * CHUNK_SIZE)
+    }
+
+    /// Cuts `units` units off its front.
+    fn take_front(&mut self, units: usize) -> *mut u8 {
+        let start = self.start;
+        *self = Spare { start: start.wrapping_add(units * CHUNK_SIZE), units: self.units - units };
+        start
+    }
+}
+
 impl Segments {
-    /// A mapping for a large block of its own: a spare one, cut or grown to size, or a new one.
+    /// A mapping for a large block of its own: out of a spare one, a spare one grown, or a new one.
     pub fn map_direct(&mut self, units: usize) -> Option<NonNull<u8>> {
         let mapped = self.map_direct_unsettled(units);
         self.settle();
@@ -29,7 +47,12 @@ impl Segments {
     }
 
     fn map_direct_unsettled(&mut self, units: usize) -> Option<NonNull<u8>> {
-        if let Some(start) = self.reuse_spare(units) {
+        if let Some(index) = self.find_spare(units) {
+            let start = self.take_spare(index, units);
+            self.count_direct(0, units);
+            return NonNull::new(start);
+        }
+        if let Some(start) = self.grow_spare(units) {
             return Some(start);
         }
         if !self.within_limit(units) {
@@ -40,72 +63,142 @@ impl Segments {
         Some(start)
     }
 
-    /// The spare mapping that fits `units` best. A smaller one is grown, which moves its pages rather than asking for
-    /// new ones.
-    fn reuse_spare(&mut self, units: usize) -> Option<NonNull<u8>> {
-        let misfit = |spare: &Spare| spare.units.abs_diff(units);
-        let best = self.spares.iter_mut().filter(|spare| spare.units > 0).min_by_key(|spare| misfit(spare))?;
-        let spare = *best;
-        // Too small a part of what is asked for, or too large a whole: keep it for a better fit.
-        if spare.units < units / 2 || spare.units / 2 > units {
-            return None;
-        }
-        if spare.units < units && !self.within_limit(units - spare.units) {
+    /// The shortest spare that is long enough, or just as long where mappings cannot be split.
+    fn find_spare(&self, units: usize) -> Option<usize> {
+        let splits = self.memory.origin.can_split();
+        let fits = |index: &usize| {
+            let spare = self.spares[*index].units;
+            spare == units || (splits && spare > units)
+        };
+        (0..SPARES_MAX).filter(fits).min_by_key(|&index| self.spares[index].units)
+    }
+
+    /// The front of a spare, which is no longer counted then. What is left of it stays.
+    fn take_spare(&mut self, index: usize, units: usize) -> *mut u8 {
+        let start = self.spares[index].take_front(units);
+        self.dirty_units -= units;
+        self.mapped_units -= units;
+        memory_tools::allow(start, units * CHUNK_SIZE);
+        start
+    }
+
+    /// A spare that is not long enough, but long enough for its pages to be worth moving, grown.
+    fn grow_spare(&mut self, units: usize) -> Option<NonNull<u8>> {
+        let longest = self.spares.iter().max_by_key(|spare| spare.units).map_or(0, |spare| spare.units);
+        if longest == 0 || longest < units / 2 || longest > units || !self.within_limit(units - longest) {
             return None;
         }
         // The limit's own purge may have taken the spare away.
-        let place = self.spares.iter_mut().find(|place| place.start == spare.start && place.units == spare.units)?;
-        place.units = 0;
-        self.dirty_units -= spare.units;
-        self.mapped_units -= spare.units;
-        // SAFETY: a spare is a whole mapping of this length that nobody uses.
+        let index = self.spares.iter().position(|spare| spare.units == longest)?;
+        let start = NonNull::new(self.take_spare(index, longest))?;
+        // SAFETY: a spare is nobody's. It may be of more than one mapping, which the system refuses to move.
         unsafe {
-            let start = NonNull::new_unchecked(spare.start);
-            memory_tools::allow(spare.start, spare.units * CHUNK_SIZE);
-            let fitted = if spare.units == units { Some(start) } else { self.memory.remap(start, spare.units, units) };
-            if fitted.is_none() {
-                self.memory.unmap(start, spare.units);
+            let grown = self.memory.remap(start, longest, units);
+            if grown.is_none() {
+                self.memory.unmap(start, longest);
             } else {
                 self.count_direct(0, units);
             }
-            fitted
+            grown
         }
     }
 
-    /// Frees a block from [`Segments::map_direct`]: keeps it as a spare while spares are a small part of the pool.
+    /// Frees a block from [`Segments::map_direct`].
     ///
     /// # Safety
     /// `start` is such a mapping of `units` units, and nobody uses it any more.
     pub unsafe fn unmap_direct(&mut self, start: *mut u8, units: usize) {
         self.count_direct(units, 0);
-        let spare_units = self.spare_units();
-        let most = SPARE_UNITS_MIN.max(self.used_units / 4);
-        if let Some(place) = self.spares.iter_mut().find(|spare| spare.units == 0)
-            && spare_units + units <= most
-        {
-            *place = Spare { start, units };
-            self.dirty_units += units;
-            self.mapped_units += units;
-            self.note_release();
-            return;
-        }
-        // SAFETY: the caller's promise; a mapping does not start at 0.
-        unsafe { self.memory.unmap(NonNull::new_unchecked(start), units) };
-        self.settle();
+        // SAFETY: the caller's promise.
+        unsafe { self.spare_or_unmap(Spare { start, units }) };
     }
 
-    /// Unmaps spare mappings while more than `keep` units are dirty.
-    pub(super) fn unmap_spares(&mut self, keep: usize) {
-        for index in 0..self.spares.len() {
-            let Spare { start, units } = self.spares[index];
-            if units > 0 && self.dirty_units > keep {
-                self.spares[index].units = 0;
-                self.dirty_units -= units;
-                self.mapped_units -= units;
-                // SAFETY: a spare is a whole mapping of this length that nobody uses.
-                unsafe { self.memory.unmap(NonNull::new_unchecked(start), units) };
+    /// Keeps a mapping that is not counted any more as a spare while spares are a small part of the pool, or the pool
+    /// is no larger than it was lately.
+    ///
+    /// # Safety
+    /// Nobody uses it.
+    unsafe fn spare_or_unmap(&mut self, freed: Spare) {
+        let lately = self.peak_since_full.saturating_sub(self.used_units).min(SPARE_UNITS_MAX);
+        let most = lately.max(SPARE_UNITS_MIN).max(self.used_units / 4);
+        if self.spare_units() + freed.units > most {
+            // SAFETY: the caller's promise.
+            unsafe { self.unmap_spare(freed) };
+            self.settle();
+            return;
+        }
+        self.dirty_units += freed.units;
+        self.mapped_units += freed.units;
+        let joined = self.join_neighbours(freed);
+        // An empty place, or else the shortest spare's.
+        if let Some(shortest) = self.spares.iter_mut().min_by_key(|spare| spare.units) {
+            let replaced = mem::replace(shortest, joined);
+            if replaced.units > 0 {
+                self.dirty_units -= replaced.units;
+                self.mapped_units -= replaced.units;
+                // SAFETY: a spare is nobody's, and this one is in no place any more.
+                unsafe { self.unmap_spare(replaced) };
+                self.settle();
             }
         }
+        self.note_release();
+    }
+
+    /// Takes the spares that lie next to `freed` out of their places and makes one of all.
+    fn join_neighbours(&mut self, mut freed: Spare) -> Spare {
+        if self.memory.origin.can_split() {
+            for spare in self.spares.iter_mut().filter(|spare| spare.units > 0) {
+                if spare.end() == freed.start {
+                    freed = Spare { start: spare.start, units: spare.units + freed.units };
+                    spare.units = 0;
+                } else if freed.end() == spare.start {
+                    freed.units += mem::take(&mut spare.units);
+                }
+            }
+        }
+        freed
+    }
+
+    /// # Safety
+    /// `spare` is nobody's, and is not counted any more.
+    unsafe fn unmap_spare(&mut self, spare: Spare) {
+        // SAFETY: the caller's promise; a mapping does not start at 0.
+        unsafe { self.memory.unmap(NonNull::new_unchecked(spare.start), spare.units) };
+    }
+
+    /// Unmaps spares, or their ends where mappings can be split, while more than `keep` units are dirty.
+    pub(super) fn unmap_spares(&mut self, keep: usize) {
+        let splits = self.memory.origin.can_split();
+        for index in 0..SPARES_MAX {
+            let Spare { start, units } = self.spares[index];
+            let excess = self.dirty_units.saturating_sub(keep).min(units);
+            if excess > 0 {
+                let left = if splits { units - excess } else { 0 };
+                self.spares[index].units = left;
+                self.dirty_units -= units - left;
+                self.mapped_units -= units - left;
+                let end = Spare { start: start.wrapping_add(left * CHUNK_SIZE), units: units - left };
+                // SAFETY: a spare is nobody's, and this part is in no place any more.
+                unsafe { self.unmap_spare(end) };
+            }
+        }
+    }
+
+    /// Makes a segment with room for `count` units of the end of a spare, whose front may be behind a block that grows.
+    pub(super) fn adopt_spare(&mut self, count: usize) -> bool {
+        let Some(index) = self.find_spare(count).filter(|_| self.memory.origin.can_split()) else {
+            return false;
+        };
+        let spare = self.spares[index];
+        let units = self.next_segment_units(count).min(spare.units);
+        self.spares[index].units -= units;
+        let start = self.spares[index].end();
+        self.dirty_units -= units;
+        self.mapped_units -= units;
+        memory_tools::allow(start, units * CHUNK_SIZE);
+        // SAFETY: a spare is nobody's, and this part is in no place any more.
+        unsafe { self.add(start, units, Segment::all_units(units)) };
+        true
     }
 
     /// Calls `visit` with start and units of each spare mapping.
@@ -118,21 +211,71 @@ impl Segments {
         self.spares.iter().map(|spare| spare.units).sum()
     }
 
-    /// Changes the length of a block from [`Segments::map_direct`] by moving pages, where the system can.
+    /// Changes the length of a block from [`Segments::map_direct`] where it is, or by moving pages where the system can.
+    /// `None` when it has to be copied, or the limit says no.
     ///
     /// # Safety
     /// `start` is such a mapping of `old_units` units.
     pub unsafe fn remap_direct(&mut self, start: *mut u8, old_units: usize, new_units: usize) -> Option<NonNull<u8>> {
-        if new_units > old_units && !self.within_limit(new_units - old_units) {
-            return None;
-        }
-        // SAFETY: the caller's promise; a mapping does not start at 0.
-        let moved = unsafe { self.memory.remap(NonNull::new_unchecked(start), old_units, new_units) };
-        if moved.is_some() {
-            self.count_direct(old_units, new_units);
-        }
+        // SAFETY: the caller's promise.
+        let moved = unsafe {
+            if new_units > old_units {
+                self.lengthen_direct(start, old_units, new_units)
+            } else {
+                self.shorten_direct(start, old_units, new_units)
+            }
+        };
         self.settle();
         moved
+    }
+
+    /// # Safety
+    /// As [`Segments::remap_direct`].
+    unsafe fn lengthen_direct(&mut self, start: *mut u8, old_units: usize, new_units: usize) -> Option<NonNull<u8>> {
+        let extra = new_units - old_units;
+        let end = start.wrapping_add(old_units * CHUNK_SIZE);
+        let behind = self.spares.iter().position(|spare| spare.units > 0 && spare.start == end);
+        let behind = behind.filter(|_| self.memory.origin.can_split());
+        let behind_units = behind.map_or(0, |index| self.spares[index].units.min(extra));
+        // Copying into memory that is there costs less than as much new memory.
+        if extra - behind_units > old_units / 2 && self.find_spare(new_units).is_some() {
+            return None;
+        }
+        if !self.within_limit(extra - behind_units) {
+            return None;
+        }
+        // The limit's own purge may have taken the spare away.
+        let index = behind.filter(|&index| self.spares[index].start == end && self.spares[index].units >= behind_units);
+        if behind_units > 0 {
+            self.take_spare(index?, behind_units);
+        }
+        self.count_direct(old_units, old_units + behind_units);
+        if behind_units == extra {
+            return NonNull::new(start);
+        }
+        // SAFETY: the caller's promise; a mapping does not start at 0. What was behind it is of the same mapping, or the
+        // system refuses.
+        let moved = unsafe { self.memory.remap(NonNull::new_unchecked(start), old_units + behind_units, new_units) };
+        if moved.is_some() {
+            self.count_direct(old_units + behind_units, new_units);
+        } else if behind_units > 0 {
+            // SAFETY: taken above.
+            unsafe { self.unmap_direct(end, behind_units) };
+        }
+        moved
+    }
+
+    /// # Safety
+    /// As [`Segments::remap_direct`].
+    unsafe fn shorten_direct(&mut self, start: *mut u8, old_units: usize, new_units: usize) -> Option<NonNull<u8>> {
+        if !self.memory.origin.can_split() {
+            return None;
+        }
+        self.count_direct(old_units, new_units);
+        let cut = Spare { start: start.wrapping_add(new_units * CHUNK_SIZE), units: old_units - new_units };
+        // SAFETY: the caller's promise: the block ends before it.
+        unsafe { self.spare_or_unmap(cut) };
+        NonNull::new(start)
     }
 
     fn count_direct(&mut self, old_units: usize, new_units: usize) {
@@ -142,5 +285,104 @@ impl Segments {
         self.map_changes += 1;
         self.bound_cache();
         self.note_peak();
+        self.window_low = self.window_low.min(self.dirty_units);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::os::MAPPINGS_SPLIT;
+    use crate::{Pool, PurgeMode};
+
+    const UNIT: usize = 64 << 10;
+
+    /// A pool that had a block of 255 to 256 units, which was freed.
+    fn pool_with_a_spare() -> Pool {
+        let mut pool = Pool::builder().purge_mode(PurgeMode::Never).build().expect("memory");
+        let block = pool.allocate(255 * UNIT);
+        assert!(!block.is_null());
+        // SAFETY: live until now.
+        unsafe { pool.free(block) };
+        assert_eq!(pool.stats().cached_bytes, 256 * UNIT as u64);
+        pool
+    }
+
+    #[test]
+    fn a_block_grows_into_what_an_earlier_one_left_without_a_call() {
+        if !MAPPINGS_SPLIT {
+            return;
+        }
+        let mut pool = pool_with_a_spare();
+        let before = pool.stats();
+        let block = pool.allocate(40 * UNIT);
+        let mut size = 40 * UNIT;
+        while size < 255 * UNIT {
+            let longer = size + 43 * UNIT;
+            // SAFETY: live, and of this size.
+            let same = unsafe { pool.reallocate(block, longer) };
+            assert_eq!(same, block, "at {longer} bytes");
+            pool.verify().expect("the books");
+            size = longer;
+        }
+        let after = pool.stats();
+        assert_eq!((after.memory_calls, after.peak_bytes), (before.memory_calls, before.peak_bytes));
+        assert_eq!(after.cached_bytes, 0);
+        // SAFETY: live until now.
+        unsafe { pool.free(block) };
+        pool.verify().expect("the books");
+    }
+
+    #[test]
+    fn shorter_large_blocks_and_chunks_use_a_spare_too() {
+        if !MAPPINGS_SPLIT {
+            return;
+        }
+        let mut pool = pool_with_a_spare();
+        let before = pool.stats();
+        let mut blocks: Vec<*mut u8> = (0..20).map(|_| pool.allocate(4 * UNIT)).collect();
+        blocks.extend((0..400).map(|_| pool.allocate(8000)));
+        assert!(blocks.iter().all(|block| !block.is_null()));
+        let after = pool.stats();
+        assert_eq!((after.memory_calls, after.peak_bytes), (before.memory_calls, before.peak_bytes));
+        pool.verify().expect("the books");
+        // SAFETY: live until now.
+        blocks.into_iter().for_each(|block| unsafe { pool.free(block) });
+        pool.verify().expect("the books");
+    }
+
+    #[test]
+    fn freed_neighbours_become_one_spare_and_go_back_in_parts() {
+        let mut pool = pool_with_a_spare();
+        let blocks = [(); 3].map(|()| pool.allocate(60 * UNIT));
+        for block in [blocks[0], blocks[2], blocks[1]] {
+            // SAFETY: live until now.
+            unsafe { pool.free(block) };
+            pool.verify().expect("the books");
+        }
+        let cached = pool.stats().cached_bytes;
+        assert!(cached <= 256 * UNIT as u64);
+        if MAPPINGS_SPLIT {
+            assert_eq!(cached, 256 * UNIT as u64);
+            let calls = pool.stats().memory_calls;
+            let whole = pool.allocate(255 * UNIT);
+            assert_eq!(pool.stats().memory_calls, calls);
+            // SAFETY: live until now.
+            unsafe { pool.free(whole) };
+            pool.trim(100 * UNIT);
+            assert_eq!(pool.stats().cached_bytes, 100 * UNIT as u64);
+        }
+        pool.trim(0);
+        assert_eq!(pool.stats().cached_bytes, 0);
+        pool.verify().expect("the books");
+    }
+
+    #[test]
+    fn what_the_pool_never_held_lately_is_not_kept() {
+        let mut pool = Pool::new().expect("memory");
+        let block = pool.allocate(1023 * UNIT);
+        // SAFETY: live until now.
+        unsafe { pool.free(block) };
+        assert_eq!(pool.stats().cached_bytes, 0, "64 MiB are more than is kept");
+        pool.verify().expect("the books");
     }
 }

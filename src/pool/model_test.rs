@@ -23,6 +23,7 @@ fn sizes() -> impl Strategy<Value = usize> {
         6 => (1..CLASS_COUNT).prop_flat_map(move |class| around(block_size(class))),
         2 => around(SMALL_MAX),
         2 => (1usize..=4).prop_flat_map(move |units| around(units * CHUNK_SIZE - 4096)),
+        1 => (33usize..=160).prop_flat_map(move |units| around(units * CHUNK_SIZE - 4096)),
         1 => SMALL_MAX..=40 * CHUNK_SIZE,
     ]
 }

@@ -5,7 +5,7 @@
 
 use core::ptr::{self, NonNull};
 
-use super::direct::{SPARE_MAPPINGS_MAX, Spare};
+use super::direct::{SPARES_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
 use super::memory::{First, Memory};
 use super::purge::PurgeMode;
@@ -74,7 +74,7 @@ pub struct Segments {
     pub(super) memory: Memory,
     pub(super) all: *mut Segment,
     pub(super) room: *mut Segment,
-    pub(super) spares: [Spare; SPARE_MAPPINGS_MAX],
+    pub(super) spares: [Spare; SPARES_MAX],
     /// Units of [`CHUNK_SIZE`] in use, in segments and in mappings of their own.
     pub used_units: usize,
     /// The part of `used_units` that is mappings of their own.

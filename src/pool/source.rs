@@ -141,7 +141,13 @@ impl Origin {
         matches!(self, Origin::System)
     }
 
-    /// Gives a whole mapping back.
+    /// Whether parts of a mapping can be used, and unmapped, as if they were mappings of their own; and neighbours as if
+    /// they were one.
+    pub fn can_split(&self) -> bool {
+        matches!(self, Origin::System) && os::MAPPINGS_SPLIT
+    }
+
+    /// Gives a whole mapping back, or any part where mappings [can be split](Origin::can_split).
     ///
     /// # Safety
     /// `start` is from [`Origin::map`] or [`Origin::remap`], with `units` units that nobody uses any more.

@@ -44,7 +44,7 @@ impl Segments {
     fn acquire_unsettled(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
         let dirty_first = if self.dirty_units >= count { self.find(count, true) } else { None };
         let dirty_first = match dirty_first {
-            None if self.adopt_cached(count) => self.find(count, true),
+            None if self.adopt_spare(count) || self.adopt_cached(count) => self.find(count, true),
             found => found,
         };
         let (segment, first) = match dirty_first {

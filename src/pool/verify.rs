@@ -62,6 +62,7 @@ impl RawPool {
         let census = self.take_census()?;
         self.check_units(&census)?;
         self.check_large(&census)?;
+        self.check_disjoint()?;
         for class in 1..CLASS_COUNT {
             self.check_queue(class, &census)?;
             self.check_allocation_list(class, &census)?;
@@ -204,6 +205,25 @@ impl RawPool {
         require(direct_units == self.segments.direct_units, || "units of large mappings do not add up".into())?;
         require(bytes == self.large.live_bytes, || "bytes of large blocks do not add up".into())?;
         require(self.large.allocations - self.large.frees == blocks, || "large blocks do not add up".into())
+    }
+
+    /// No two segments, large blocks with mappings of their own, or spares have a unit in common.
+    fn check_disjoint(&self) -> Checked {
+        let mut mappings = Vec::new();
+        self.segments.for_each(|segment| mappings.push((segment.base.addr(), segment.units)));
+        self.segments.for_each_spare(|start, units| mappings.push((start.addr(), units)));
+        let mut header = self.large.head;
+        while !header.is_null() {
+            // SAFETY: the list holds live headers of large blocks.
+            let large = unsafe { &*header };
+            if large.kind == ChunkKind::Direct as u8 {
+                mappings.push((unit_base(header).addr(), large.cursor as usize));
+            }
+            header = large.next;
+        }
+        mappings.sort_unstable();
+        let overlap = mappings.windows(2).find(|pair| pair[0].0 + pair[0].1 * CHUNK_SIZE > pair[1].0);
+        require(overlap.is_none(), || format!("two mappings overlap (address and units): {overlap:x?}"))
     }
 
     fn check_queue(&self, class: usize, census: &Census) -> Checked {
