@@ -17,3 +17,16 @@ for line in long:gmatch("[^\n]*\n") do count = count + #line end
 print(count, #long, long == long .. "", long < long .. "!")
 for i = 1, 50 do assert(("n" .. i .. ":" .. i * 2.5):find(":", 1, true)) end
 print(fails(string.rep, "x", 1 << 60), fails(string.gsub, "x", "[", ""), fails(string.char, 256))
+
+-- string.rep, against joining the same pieces one by one.
+for length = 0, 4 do
+  for separator_length = 0, 3 do
+    local piece, separator = ("abcd"):sub(1, length), ("-+="):sub(1, separator_length)
+    local pieces = {}
+    for count = 0, 40 do
+      assert(piece:rep(count, separator) == table.concat(pieces, separator))
+      pieces[count + 1] = piece
+    end
+  end
+end
+print(#("abc"):rep(100000, ", "), ("abc"):rep(100000, ", "):sub(-7))
