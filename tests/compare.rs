@@ -440,6 +440,19 @@ fn instructions_are_counted_alike_on_every_run() {
     assert!(count(1) > 2.0 * count(0), "{} against {}", count(1), count(0));
 }
 
+#[test]
+#[ignore = "needs valgrind; .ci/run installs it"]
+fn of_the_instructions_those_of_malloc_and_of_the_inlined_pool_are_told() {
+    let scene = Scene::new();
+    let script = scene.file("s.lua", "for i = 1, 20000 do local t = { i, { i } } end");
+    let report = scene.report(&[&[&*script, "--counts"], &QUICK[..]].concat());
+    let part = |program: usize| {
+        let result = &report["scripts"][0]["results"][program];
+        result["allocator_instructions"].as_f64().unwrap() / result["instructions"].as_f64().unwrap()
+    };
+    assert!(part(0) > part(1) && part(1) > 0.01, "malloc {}, pool {}", part(0), part(1));
+}
+
 /// The page in frames of two widths; a script writes down whether it fits and what it holds.
 fn harness(page: &str) -> String {
     let inside = page.replace('&', "&amp;").replace('"', "&quot;");

@@ -4,7 +4,7 @@ use super::report::Report;
 use super::statistics::Ratio;
 
 const HEADER: &str = "script,arguments,program,runs,cpu_seconds,wall_seconds,peak_bytes,page_faults,cpu_ratio,\
-cpu_ratio_low,cpu_ratio_high,wall_ratio,peak_ratio,instructions,frame_median_ms,frame_p99_ms,frame_worst_ms,date,cpu,\
+cpu_ratio_low,cpu_ratio_high,wall_ratio,peak_ratio,instructions,allocator_instructions,frame_median_ms,frame_p99_ms,frame_worst_ms,date,cpu,\
 system,version,tool_version,c_flags,command_line";
 
 pub(super) fn table(report: &Report) -> String {
@@ -13,6 +13,7 @@ pub(super) fn table(report: &Report) -> String {
         for result in &script.results {
             let program = report.programs.iter().find(|program| program.name == result.program);
             let number = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.6}"));
+            let count = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
             let median = |ratio: Option<Ratio>| number(ratio.map(|ratio| ratio.median));
             let end = |which: usize| number(result.cpu_ratio.and_then(|ratio| Some(ratio.interval?[which])));
             let frame = |which: usize| {
@@ -32,7 +33,8 @@ pub(super) fn table(report: &Report) -> String {
                 end(1),
                 median(result.wall_ratio),
                 median(result.peak_ratio),
-                result.instructions.map_or(String::new(), |count| count.to_string()),
+                count(result.instructions),
+                count(result.allocator_instructions),
                 frame(0),
                 frame(1),
                 frame(2),

@@ -53,7 +53,10 @@ pub(super) fn add(
         if options.counts && !interrupted() {
             tell("instruction counts");
             match counts::instructions(program, task, limits) {
-                Ok(count) => result.instructions = Some(count),
+                Ok(count) => {
+                    result.instructions = Some(count.all);
+                    result.allocator_instructions = count.in_allocator;
+                }
                 Err(problem) => keep(problem),
             }
         }

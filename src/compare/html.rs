@@ -230,7 +230,7 @@ fn numbers_section(page: &mut String, report: &Report) {
          <th>script</th><th>program</th><th>runs</th><th>CPU time</th><th>wall time</th><th>peak memory</th>\
          <th>page faults</th><th>CPU ratio</th><th>95 %</th><th>memory ratio</th>",
     );
-    page.push_str(if has_counts { "<th>instructions</th>" } else { "" });
+    page.push_str(if has_counts { "<th>instructions</th><th>in the allocator</th>" } else { "" });
     page.push_str(if has_shares { "<th>in malloc</th>" } else { "" });
     page.push_str("</tr></thead>\n<tbody>\n");
     for script in &scripts {
@@ -250,6 +250,7 @@ fn numbers_section(page: &mut String, report: &Report) {
             ];
             if has_counts {
                 cells.push(result.instructions.map_or("–".into(), |count| units::large_count(count as f64)));
+                cells.push(result.allocator_part().map_or("–".into(), units::percent));
             }
             if has_shares {
                 let share = script.allocator_share.filter(|_| index == 0);

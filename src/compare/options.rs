@@ -128,7 +128,7 @@ pub(super) struct Options {
           help_heading = "What must agree")]
     pub output_limit: u64,
 
-    /// Count each program's instructions (valgrind; takes about 50 times as long as one run)
+    /// Count each program's instructions, and those in its allocator (valgrind; takes about 50 times as long as one run)
     #[arg(long, help_heading = "Also measure")]
     pub counts: bool,
 

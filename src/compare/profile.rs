@@ -94,7 +94,7 @@ fn share_in(lines: impl BufRead) -> std::io::Result<AllocatorShare> {
 }
 
 /// `l_alloc` is Lua's own function above malloc and free.
-fn is_allocator_function(symbol: &str) -> bool {
+pub(super) fn is_allocator_function(symbol: &str) -> bool {
     let plain = symbol.split(['@', '+']).next().unwrap_or(symbol);
     let plain = plain.trim_start_matches("__libc_").trim_start_matches("__GI___libc_").trim_start_matches("_int_");
     matches!(plain, "malloc" | "free" | "cfree" | "realloc" | "calloc" | "malloc_consolidate" | "sysmalloc" | "l_alloc")

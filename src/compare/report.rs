@@ -77,6 +77,9 @@ pub(super) struct ProgramResult {
     /// With --counts.
     #[serde(default)]
     pub instructions: Option<u64>,
+    /// With --counts: the part of `instructions` that is in the allocator, where that is known.
+    #[serde(default)]
+    pub allocator_instructions: Option<u64>,
     /// With --frames.
     #[serde(default)]
     pub frame_times: Option<FrameTimes>,
@@ -104,6 +107,11 @@ pub(super) struct Mean {
 }
 
 impl ProgramResult {
+    /// The part of all instructions that is in the allocator, from 0 to 1.
+    pub fn allocator_part(&self) -> Option<f64> {
+        Some(self.allocator_instructions? as f64 / self.instructions?.max(1) as f64)
+    }
+
     /// The medians of `runs`, and the ratios to those of the baseline where this is not it.
     pub fn new(program: &str, runs: Vec<Cost>, baseline: Option<&[Cost]>) -> ProgramResult {
         let middle = |quantity: fn(&Cost) -> f64| statistics::median(&column(&runs, quantity)).unwrap_or(0.0);
@@ -120,6 +128,7 @@ impl ProgramResult {
             peak_ratio: ratio(|run| run.peak_bytes as f64),
             runs,
             instructions: None,
+            allocator_instructions: None,
             frame_times: None,
             resident: Curve::new(),
         }

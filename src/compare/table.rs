@@ -184,7 +184,7 @@ fn matrix(report: &Report, scripts: &[&ScriptReport], quantity: Quantity) -> Tit
 
 /// What only some runs have: instructions, frame times, the allocator's share.
 fn extras(scripts: &[&ScriptReport]) -> Vec<Titled> {
-    let mut instructions = TextTable::new(&["script", "program", "instructions", "ratio"]);
+    let mut instructions = TextTable::new(&["script", "program", "instructions", "ratio", "in the allocator"]);
     let mut frames = TextTable::new(&["script", "program", "median frame", "99th percentile", "worst frame"]);
     let mut shares = TextTable::new(&["script", "program", "allocator's share", "CPU ratio without it", "samples"]);
     for script in scripts {
@@ -195,6 +195,7 @@ fn extras(scripts: &[&ScriptReport]) -> Vec<Titled> {
                 row.push(right(units::large_count(count as f64), PLAIN));
                 let baseline = script.baseline().and_then(|baseline| baseline.instructions);
                 row.push(right(baseline.map_or("–".into(), |b| units::ratio(count as f64 / b.max(1) as f64)), PLAIN));
+                row.push(right(result.allocator_part().map_or("–".into(), units::percent), PLAIN));
                 instructions.rows.push(row);
             }
             if let Some(times) = result.frame_times {
