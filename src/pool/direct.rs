@@ -4,6 +4,7 @@ use core::mem;
 use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
+use super::purge::PurgeMode;
 use super::segment::{Segment, Segments};
 use crate::memory_tools;
 
@@ -159,6 +160,32 @@ impl Segments {
         freed
     }
 
+    /// Makes spares of the segments that are free and in physical memory as a whole, where they start at `end` or lie
+    /// next to a spare: most were the end of it once.
+    fn join_segments(&mut self, end: *mut u8) {
+        if !self.memory.origin.can_split() || self.purge_mode == PurgeMode::Now {
+            return;
+        }
+        let mut segment = self.room;
+        while !segment.is_null() {
+            // SAFETY: the room list holds live descriptors; the next one is read before this one goes, and no other goes.
+            unsafe {
+                let next = (*segment).room_next;
+                let all = Spare { start: Segment::base(segment), units: (*segment).units as usize };
+                let is_neighbour =
+                    |spare: &Spare| spare.units > 0 && (spare.end() == all.start || all.end() == spare.start);
+                let is_free = (*segment).dirty == Segment::all_units(all.units);
+                if is_free && (all.start == end || self.spares.iter().any(is_neighbour)) {
+                    self.unlink(segment);
+                    self.dirty_units -= all.units;
+                    self.mapped_units -= all.units;
+                    self.spare_or_unmap(all);
+                }
+                segment = next;
+            }
+        }
+    }
+
     /// # Safety
     /// `spare` is nobody's, and is not counted any more.
     unsafe fn unmap_spare(&mut self, spare: Spare) {
@@ -229,14 +256,21 @@ impl Segments {
         moved
     }
 
+    /// Units of the spare that starts at `end`, where a block before it can have them.
+    fn spare_units_at(&self, end: *mut u8) -> usize {
+        let behind = self.spares.iter().find(|spare| spare.units > 0 && spare.start == end);
+        behind.filter(|_| self.memory.origin.can_split()).map_or(0, |spare| spare.units)
+    }
+
     /// # Safety
     /// As [`Segments::remap_direct`].
     unsafe fn lengthen_direct(&mut self, start: *mut u8, old_units: usize, new_units: usize) -> Option<NonNull<u8>> {
         let extra = new_units - old_units;
         let end = start.wrapping_add(old_units * CHUNK_SIZE);
-        let behind = self.spares.iter().position(|spare| spare.units > 0 && spare.start == end);
-        let behind = behind.filter(|_| self.memory.origin.can_split());
-        let behind_units = behind.map_or(0, |index| self.spares[index].units.min(extra));
+        if self.spare_units_at(end) < extra {
+            self.join_segments(end);
+        }
+        let behind_units = self.spare_units_at(end).min(extra);
         // Copying into memory that is there costs less than as much new memory.
         if extra - behind_units > old_units / 2 && self.find_spare(new_units).is_some() {
             return None;
@@ -244,10 +278,11 @@ impl Segments {
         if !self.within_limit(extra - behind_units) {
             return None;
         }
-        // The limit's own purge may have taken the spare away.
-        let index = behind.filter(|&index| self.spares[index].start == end && self.spares[index].units >= behind_units);
         if behind_units > 0 {
-            self.take_spare(index?, behind_units);
+            // The limit's own purge may have taken the spare away.
+            let is_there = |spare: &Spare| spare.start == end && spare.units >= behind_units;
+            let index = self.spares.iter().position(is_there)?;
+            self.take_spare(index, behind_units);
         }
         self.count_direct(old_units, old_units + behind_units);
         if behind_units == extra {
@@ -348,6 +383,28 @@ mod tests {
         // SAFETY: live until now.
         blocks.into_iter().for_each(|block| unsafe { pool.free(block) });
         pool.verify().expect("the books");
+    }
+
+    #[test]
+    fn a_free_segment_between_a_block_and_its_room_is_grown_into() {
+        if !MAPPINGS_SPLIT {
+            return;
+        }
+        let mut pool = pool_with_a_spare();
+        let before = pool.stats();
+        // Its end becomes a segment.
+        let run = pool.allocate(20 * UNIT);
+        let block = pool.allocate(40 * UNIT);
+        // SAFETY: live until now.
+        unsafe { pool.free(run) };
+        // SAFETY: live, and of this size.
+        let same = unsafe { pool.reallocate(block, 255 * UNIT) };
+        assert_eq!(same, block);
+        pool.verify().expect("the books");
+        let after = pool.stats();
+        assert_eq!((after.memory_calls, after.peak_bytes), (before.memory_calls, before.peak_bytes));
+        // SAFETY: live until now.
+        unsafe { pool.free(block) };
     }
 
     #[test]
