@@ -302,6 +302,9 @@ mod lua {
             .warnings(false)
             .cargo_warnings(true)
             .flag_if_supported("-fno-stack-protector")
+            // Landing pads for indirect jumps, which some compilers make unasked: nothing checks them in a program that
+            // has code without them, as Rust's standard library is, but the interpreter would pass one at each step.
+            .flag_if_supported("-fcf-protection=none")
             .flag_if_supported("-fno-math-errno")
             // The interpreter jumps from a table, and GCC's manual advises -fno-gcse for such code. Without the
             // second flag GCC merges the jumps at the end of all instructions into one, which no processor can
