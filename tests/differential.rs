@@ -149,6 +149,13 @@ fn benchmarks() {
     }
 }
 
+/// What the programs' times are compared for is the allocator: the work around it must be the same.
+#[test]
+fn both_collectors_count_the_same_bytes_and_run_at_the_same_times() {
+    let script = package().join("tests/differential/pace.lua");
+    well_on_both(scratch(), None, &[script.to_str().expect("a path in Unicode")]);
+}
+
 /// Files of the official suite that run by themselves and print no times.
 const SUITE: [&str; 17] = [
     "api",

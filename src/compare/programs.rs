@@ -88,7 +88,7 @@ impl Program {
 
     /// Adds itself to a command that runs another one, such as valgrind's.
     pub fn add_to(&self, command: &mut Command) {
-        command.arg(&self.executable).args(&self.arguments);
+        command.arg(of_common_length(&self.executable)).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
@@ -101,6 +101,22 @@ impl Program {
         }
         command
     }
+}
+
+/// The path with as many more slashes as make its length a multiple of 64. A script's `arg` holds it, and the bytes that
+/// Lua counts decide when it collects garbage: paths of unlike lengths change the number of instructions by up to 2 %.
+fn of_common_length(path: &Path) -> PathBuf {
+    let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else { return path.to_owned() };
+    if !cfg!(unix) || folder.as_os_str().is_empty() {
+        return path.to_owned();
+    }
+    let mut padded = folder.as_os_str().to_owned();
+    padded.push("/");
+    while (padded.len() + file.len()) % 64 != 0 {
+        padded.push("/");
+    }
+    padded.push(file);
+    padded.into()
 }
 
 /// Two programs, or two scripts, of one name could not be told apart in the results: the later ones get a number.
@@ -190,6 +206,18 @@ mod tests {
         assert_eq!(split_words(r#"'a b' c"d e"f ''"#).unwrap(), ["a b", "cd ef", ""]);
         assert_eq!(split_words(r"C:\lua\lua.exe -E").unwrap(), [r"C:\lua\lua.exe", "-E"]);
         assert!(split_words("'open").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn paths_of_one_folder_get_the_same_length_and_name_the_same_files() {
+        let folder = std::env::temp_dir();
+        let [short, long] = ["a", "a_longer_name"].map(|name| of_common_length(&folder.join(name)));
+        if cfg!(unix) {
+            assert_eq!(short.as_os_str().len() % 64, 0);
+            assert_eq!(short.as_os_str().len(), long.as_os_str().len());
+        }
+        assert_eq!(short, folder.join("a"));
+        assert_eq!(of_common_length(Path::new("alone")), Path::new("alone"));
     }
 
     #[test]
