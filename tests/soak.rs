@@ -120,8 +120,8 @@ fn soak(time: Duration, generational: bool) -> Vec<Sample> {
     samples
 }
 
-/// The second quarter, after warming up, against the last one.
-fn expect_flat(samples: &[Sample]) {
+/// The second quarter, after warming up, against the last one; of speed, only what runs for long can tell.
+fn expect_flat(samples: &[Sample], speed_too: bool) {
     let quarter = samples.len() / 4;
     let (early, late) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);
     let median = |samples: &[Sample], of: fn(&Sample) -> u64| {
@@ -145,13 +145,13 @@ fn expect_flat(samples: &[Sample]) {
     );
     assert!(resident(late) <= resident(early) * 11 / 10 + (1 << 20), "resident memory grows: {samples:?}");
     // What grows with time is far beyond this.
-    assert!(round(late) <= round(early) * 3 / 2, "rounds get slower: {samples:?}");
+    assert!(!speed_too || round(late) <= round(early) * 3 / 2, "rounds get slower: {samples:?}");
 }
 
 #[test]
 fn some_seconds_of_mixed_load_stay_flat() {
     for generational in [false, true] {
-        expect_flat(&soak(Duration::from_secs(6), generational));
+        expect_flat(&soak(Duration::from_secs(6), generational), false);
     }
 }
 
@@ -160,6 +160,6 @@ fn some_seconds_of_mixed_load_stay_flat() {
 fn a_long_mixed_load_stays_flat() {
     let seconds = std::env::var("LUA_POOL_SOAK_SECONDS").map_or(120, |value| value.parse().expect("seconds"));
     for generational in [false, true] {
-        expect_flat(&soak(Duration::from_secs(seconds) / 2, generational));
+        expect_flat(&soak(Duration::from_secs(seconds) / 2, generational), true);
     }
 }
