@@ -56,11 +56,11 @@ fn the_plain_program_counts_nothing() {
 
 #[test]
 fn counts_are_exact() {
-    // An empty table is 56 bytes; the loop makes exactly 10,000 of them. A report takes some itself.
+    // An empty table is 48 bytes; the loop makes exactly 10,000 of them. A report takes some itself.
     let script = "
         collectgarbage('stop')
         local function tables(stat)
-            for _, class in ipairs(stat) do if class.blockSize == 56 then return class end end
+            for _, class in ipairs(stat) do if class.blockSize == 48 then return class end end
         end
         local function made() local class = tables(alloc.getStat()); return class.iCreate, class.iFree end
         collectgarbage('collect')
@@ -161,7 +161,7 @@ fn reset_starts_counting_over_and_keeps_what_is_live() {
     let script = "
         local t = {}
         for i = 1, 1000 do t[i] = {} end
-        local function tables() for _, c in ipairs(alloc.stats().classes) do if c.size == 56 then return c end end end
+        local function tables() for _, c in ipairs(alloc.stats().classes) do if c.size == 48 then return c end end end
         local live = tables().live
         alloc.reset()
         local class = tables()

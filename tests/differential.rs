@@ -180,6 +180,24 @@ const SUITE: [&str; 17] = [
 /// Without this some of them choose what to test at random.
 const SUITE_SETTING: &str = "_port = true; _soft = true; math.randomseed(42)";
 
+/// As an untouched Lua 5.4.4 does, Debian's, which printed these.
+#[test]
+fn next_goes_in_the_order_of_an_untouched_lua() {
+    let digests = [
+        "1\t779666717\t3",
+        "2\t167340829\t5",
+        "3\t1813667400\t6",
+        "5\t1327287240\t10",
+        "17\t1569286022\t30",
+        "100\t617523044\t168",
+        "1000\t1955620399\t1668",
+        "70000\t1014982016\t116667",
+        "300000\t380056675\t499996",
+    ];
+    let outcome = same_on_both(package(), None, &["tests/differential/order.lua"]);
+    assert_eq!(outcome.stdout.lines().collect::<Vec<_>>(), digests);
+}
+
 #[test]
 fn files_of_the_official_suite() {
     let folder = official_suite::scratch_copy();

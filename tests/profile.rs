@@ -12,7 +12,7 @@ mod support;
 
 const POOL: &str = env!("CARGO_BIN_EXE_lua54_pool");
 
-/// Takes about 9 parts of 10 in `hungry`: tables of 56 + 32 bytes; the rest is strings.
+/// Takes about 9 parts of 10 in `hungry`: tables of 48 + 32 bytes; the rest is strings.
 const SCRIPT: &str = "local keep = {}
 local function hungry(n) for i = 1, n do keep[i % 100] = {i, i} end end
 local function modest(n) for i = 1, n do keep[i % 100] = 'item ' .. i end end
@@ -56,7 +56,7 @@ fn who_takes_most_is_seen_with_what_it_takes() {
     let stacks = folded(&path);
     let (all, hungry) = (stacks.values().sum::<u64>(), bytes_in(&stacks, "hungry"));
     // 900,000 tables with two places each, and at 5,000 samples an error of some percent.
-    let expected = 900_000 * (56 + 32);
+    let expected = 900_000 * (48 + 32);
     assert!(hungry.abs_diff(expected) < expected / 10, "{hungry} of {expected}: {stacks:#?}");
     assert!(hungry > all / 10 * 8, "{stacks:#?}");
     // The big strings, and the buffers that they were put together in.

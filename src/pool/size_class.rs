@@ -1,6 +1,6 @@
 //! Size classes: 8 bytes apart up to 512 bytes, then 8 to each doubling up to [`SMALL_MAX`].
 //!
-//! Lua's own sizes fit exactly (Table 56, Node 24, closures and upvalues 40, strings 24 + length + 1); against
+//! Lua's own sizes fit exactly (Table 48, Node 24, closures and upvalues 40, strings 24 + length + 1); against
 //! classes 16 bytes apart real heaps take 6 % less memory.
 
 use super::layout::{CLASS_COUNT, FINE_MAX, SMALL_MAX};

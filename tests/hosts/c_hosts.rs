@@ -131,7 +131,7 @@ fn a_c_host_starts_and_ends_a_profile_and_sees_holes() {
         .filter(|line| line.contains("fill ("))
         .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
         .sum();
-    // 300,000 tables of 56 bytes, a slot of 16 for each, and the list that they are in.
+    // 300,000 tables of 48 bytes, a slot of 16 for each, and the list that they are in.
     assert!((15_000_000..60_000_000).contains(&in_fill), "{folded}");
 }
 
