@@ -1,7 +1,10 @@
 //! Builds Lua 5.4.4 twice from the sources of the crate `lua-src`: once as it is (`liblua54.a`) and once
 //! wired to the pool (`liblua54_pool.a`). Both get the same fixes, the same flags and one translation unit.
 //!
-//! find the sources -> verify SHA-256 -> copy -> apply vendor/*.patch -> generate onelua.c -> compile
+//! find the sources -> verify SHA-256 -> copy -> apply vendor/*.patch -> generate onelua.c -> train -> compile
+//!
+//! Training (profile-guided optimization, with GCC and in release builds): Lua is compiled to count which ways it goes,
+//! runs src/training/workload.lua, and is compiled again with what was counted.
 
 // The layout file is shared with the crate: the C header with the pool's fast path is generated from it.
 #[path = "src/pool/layout.rs"]
@@ -38,6 +41,11 @@ mod lua {
     /// Set for the copy of this program that only asks lua-src to compile.
     const SPY_ASK: &str = "LUA_POOL_SPY_ASK";
 
+    /// What Lua is trained with.
+    const TRAINING: &str = "src/training";
+    /// Set to 0 for a build without training.
+    const TRAINING_SWITCH: &str = "LUA_POOL_PGO";
+
     pub fn main() -> Result<()> {
         // This program plays three parts; see `find_lua_sources`.
         if let Some(report) = env::var_os(SPY_REPORT) {
@@ -61,11 +69,24 @@ mod lua {
         let sources = verified_sources(&find_lua_sources(&out_dir)?)?;
         let patches = read_patches(Path::new("vendor"))?;
 
-        for flavor in [Flavor::System, Flavor::Pool] {
-            let folder = out_dir.join(flavor.library());
-            write_sources(flavor, &folder, &sources, &patches)?;
-            compile(flavor, &folder, sources.keys());
+        for flavor in FLAVORS {
+            write_sources(flavor, &out_dir.join(flavor.library()), &sources, &patches)?;
         }
+        let mut builds = FLAVORS.map(|flavor| compilation(flavor, &out_dir));
+        // Both are trained, or none.
+        let trained = wants_training(&builds[0]) && {
+            let results = at_once(|flavor| train(flavor, &builds[flavor as usize], &out_dir));
+            results.into_iter().collect::<Result<()>>().map_err(warn_of_no_training).is_ok()
+        };
+        if trained {
+            for build in &mut builds {
+                // What has changed since the training, and what was not seen in it, is nothing to be warned of.
+                build.flag("-fprofile-use").flag("-Wno-coverage-mismatch").flag("-Wno-missing-profile");
+            }
+        }
+        tell_flags(&builds[0]);
+        at_once(|flavor| builds[flavor as usize].compile(flavor.library()));
+        println!("cargo::rustc-link-search=native={}", out_dir.display());
 
         let include = out_dir.join(Flavor::System.library());
         println!("cargo::rustc-env=LUA54_INCLUDE={}", include.display());
@@ -88,6 +109,8 @@ mod lua {
         System,
         Pool,
     }
+
+    const FLAVORS: [Flavor; 2] = [Flavor::System, Flavor::Pool];
 
     impl Flavor {
         /// Name of the static library, which is also the name of the folder its sources are in.
@@ -296,14 +319,14 @@ mod lua {
         unit
     }
 
-    fn compile<'a>(flavor: Flavor, folder: &Path, sources: impl Iterator<Item = &'a String>) {
-        let missing: Vec<_> = sources.filter(|name| !folder.join(name).exists()).collect();
-        assert!(missing.is_empty(), "not written: {missing:?}");
+    /// How Lua is compiled, from the sources in the flavor's folder.
+    fn compilation(flavor: Flavor, out_dir: &Path) -> cc::Build {
+        let folder = out_dir.join(flavor.library());
         let os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
         let mut build = cc::Build::new();
         build
             .file(folder.join("onelua.c"))
-            .include(folder)
+            .include(&folder)
             .std("gnu99")
             .opt_level(3)
             // cc keeps frame pointers wherever the profile keeps line tables; the interpreter has use for the register.
@@ -342,16 +365,90 @@ mod lua {
         if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
             build.define("LUA_USE_APICHECK", None);
         }
-        if flavor == Flavor::System {
-            // lua54_compare tells with its results how the programs were compiled; folders are nobody's business.
-            let is_telling =
-                |flag: &&str| flag.starts_with(['-', '/']) && *flag != "-I" && !flag[1..].contains(['/', '\\']);
-            let compiler = build.get_compiler();
-            let flags: Vec<&str> = compiler.args().iter().filter_map(|flag| flag.to_str()).filter(is_telling).collect();
-            println!("cargo::rustc-env=LUA54_C_FLAGS={}", flags.join(" "));
+        build
+    }
+
+    /// Has lua54_compare tell with its results how the programs were compiled; folders are nobody's business.
+    fn tell_flags(build: &cc::Build) {
+        let is_telling =
+            |flag: &&str| flag.starts_with(['-', '/']) && *flag != "-I" && !flag[1..].contains(['/', '\\']);
+        let compiler = build.get_compiler();
+        let flags: Vec<&str> = compiler.args().iter().filter_map(|flag| flag.to_str()).filter(is_telling).collect();
+        println!("cargo::rustc-env=LUA54_C_FLAGS={}", flags.join(" "));
+    }
+
+    /// Whether this build is for speed, and training possible: with GCC, for this machine. Clang's counts want a tool of
+    /// the very version to be installed, and memory tools have the usual ways change.
+    fn wants_training(build: &cc::Build) -> bool {
+        println!("cargo::rerun-if-changed={TRAINING}");
+        println!("cargo::rerun-if-env-changed={TRAINING_SWITCH}");
+        let variable = |name| env::var(name).unwrap_or_default();
+        variable("PROFILE") == "release"
+            && variable(TRAINING_SWITCH) != "0"
+            && variable("HOST") == variable("TARGET")
+            && variable("CARGO_CFG_TARGET_FAMILY") == "unix"
+            && build.get_compiler().is_like_gnu()
+            && !cfg!(feature = "memory-tools")
+    }
+
+    fn warn_of_no_training(reason: String) {
+        println!(
+            "cargo::warning=the training of Lua failed, and both programs are built without it: they work as well, but \
+             take some 15 % more time; {TRAINING_SWITCH}=0 leaves it out without this warning ({reason})"
+        );
+    }
+
+    /// Compiles Lua with counters, runs the workload on it, and leaves the counts where GCC looks for them: beside the
+    /// object file, which has the same name in every compilation.
+    fn train(flavor: Flavor, build: &cc::Build, out_dir: &Path) -> Result<()> {
+        let mut counting = build.clone();
+        counting
+            .flag("-fprofile-generate")
+            .flag("-fprofile-update=single")
+            // The same strings in the same places of the string table, so that every build counts the same.
+            .define("luai_makeseed(L)", "1");
+        let objects = counting.try_compile_intermediates().map_err(|e| e.to_string())?;
+        let [object] = &objects[..] else { return Err(format!("{} object files", objects.len())) };
+        let counts = object.with_extension("gcda");
+        let _ = fs::remove_file(&counts);
+
+        let program = out_dir.join(flavor.library()).join("training");
+        let mut link = build.get_compiler().to_command();
+        link.arg("-fprofile-generate").arg("-o").arg(&program).arg(object).arg(format!("{TRAINING}/main.c"));
+        if flavor == Flavor::Pool {
+            link.arg("-DLUA_POOL_TRAINING").arg(format!("{TRAINING}/pool.c"));
         }
-        build.compile(flavor.library());
-        let out_dir = env::var("OUT_DIR").unwrap_or_default();
-        println!("cargo::rustc-link-search=native={out_dir}");
+        run(link.args(["-lm", "-ldl"]))?;
+        run(Command::new(&program).arg(format!("{TRAINING}/workload.lua")))?;
+        if counts.exists() { Ok(()) } else { Err(format!("no counts in {}", counts.display())) }
+    }
+
+    /// Does something for both flavors at the same time.
+    fn at_once<T: Send>(what: impl Fn(Flavor) -> T + Sync) -> [T; 2] {
+        std::thread::scope(|scope| {
+            FLAVORS
+                .map(|flavor| {
+                    scope.spawn({
+                        let what = &what;
+                        move || what(flavor)
+                    })
+                })
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+
+    /// Runs a program to its successful end.
+    fn run(command: &mut Command) -> Result<()> {
+        let output = command.output().map_err(|e| format!("{}: {e}", command.get_program().display()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!(
+            "{} ended with {}: {}",
+            command.get_program().display(),
+            output.status,
+            said.trim().replace('\n', " | ")
+        ))
     }
 }
