@@ -72,6 +72,8 @@ mod lua {
         for flavor in FLAVORS {
             write_sources(flavor, &out_dir.join(flavor.library()), &sources, &patches)?;
         }
+        println!("cargo::rerun-if-changed={TRAINING}");
+        println!("cargo::rerun-if-env-changed={TRAINING_SWITCH}");
         let mut builds = FLAVORS.map(|flavor| compilation(flavor, &out_dir));
         // Both are trained, or none.
         let trained = wants_training(&builds[0]) && {
@@ -380,8 +382,6 @@ mod lua {
     /// Whether this build is for speed, and training possible: with GCC, for this machine. Clang's counts want a tool of
     /// the very version to be installed, and memory tools have the usual ways change.
     fn wants_training(build: &cc::Build) -> bool {
-        println!("cargo::rerun-if-changed={TRAINING}");
-        println!("cargo::rerun-if-env-changed={TRAINING_SWITCH}");
         let variable = |name| env::var(name).unwrap_or_default();
         variable("PROFILE") == "release"
             && variable(TRAINING_SWITCH) != "0"

@@ -159,11 +159,17 @@ static lua_pool_inline void *lua_pool_pop (void *pool, size_t class) {
 }
 
 
+/* the header of the chunk that a block lies in */
+static lua_pool_inline char *lua_pool_header (void *block) {
+  uintptr_t address = (uintptr_t)block;
+  return (char *)((address & ~(uintptr_t)(LUA_POOL_CHUNK_SIZE - 1)) +
+      ((address >> LUA_POOL_COLOR_SHIFT) & LUA_POOL_COLOR_MASK));
+}
+
+
 /* frees a block of any class */
 static lua_pool_inline void lua_pool_push (void *block) {
-  uintptr_t address = (uintptr_t)block;
-  char *header = (char *)((address & ~(uintptr_t)(LUA_POOL_CHUNK_SIZE - 1)) +
-      ((address >> LUA_POOL_COLOR_SHIFT) & LUA_POOL_COLOR_MASK));
+  char *header = lua_pool_header(block);
   lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link) =
       lua_pool_field(header, LUA_POOL_OFFSET_FREE, lua_pool_Link);
   lua_pool_field(header, LUA_POOL_OFFSET_FREE, lua_pool_Link) = block;

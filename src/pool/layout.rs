@@ -93,13 +93,15 @@ pub fn header_of(block: *mut u8) -> *mut ChunkHeader {
 
 /// The C header `lua_pool_layout.h`: everything the inlined fast path needs to know.
 pub fn c_header() -> String {
-    let constants: [(&str, usize); 10] = [
+    let constants: [(&str, usize); 12] = [
         ("LUA_POOL_CHUNK_SIZE", CHUNK_SIZE),
+        ("LUA_POOL_HEADER_SIZE", HEADER_SIZE),
         ("LUA_POOL_COLOR_SHIFT", HEADER_COLOR_SHIFT as usize),
         ("LUA_POOL_COLOR_MASK", HEADER_COLOR_MASK),
         ("LUA_POOL_FINE_MAX", FINE_MAX),
         ("LUA_POOL_FINE_LOG2", FINE_MAX.trailing_zeros() as usize),
         ("LUA_POOL_SMALL_MAX", SMALL_MAX),
+        ("LUA_POOL_CLASS_COUNT", CLASS_COUNT),
         ("LUA_POOL_OFFSET_NEXT", offset_of!(FreeBlock, next)),
         ("LUA_POOL_OFFSET_FREE", offset_of!(ChunkHeader, free)),
         ("LUA_POOL_OFFSET_COUNTDOWN", offset_of!(ChunkHeader, countdown)),

@@ -11,9 +11,6 @@
 #include "lua.h"
 #include "lua_pool_inline.h"
 
-/* more than there are */
-#define MAX_CLASSES  256
-
 /* chunks are cut from so much memory at once */
 #define SEGMENT  ((size_t)64 * LUA_POOL_CHUNK_SIZE)
 
@@ -26,16 +23,15 @@
   lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link)
 
 /* a chunk's header is a cache line; what is left of it links the chunks */
-#define HEADER  64
 #define nextchunk(header) \
-  lua_pool_field(header, HEADER - sizeof(void *), char *)
+  lua_pool_field(header, LUA_POOL_HEADER_SIZE - sizeof(void *), char *)
 
 static union {
-  char bytes[LUA_POOL_OFFSET_LISTS + MAX_CLASSES * sizeof(void *)];
+  char bytes[LUA_POOL_OFFSET_LISTS + LUA_POOL_CLASS_COUNT * sizeof(void *)];
   void *aligned;
 } pool;
-static char *chunks[MAX_CLASSES];  /* a ring, from where to look first */
-static size_t sizes[MAX_CLASSES];  /* of the blocks of each class */
+static char *chunks[LUA_POOL_CLASS_COUNT];  /* a ring, from where to look first */
+static size_t sizes[LUA_POOL_CLASS_COUNT];  /* of the blocks of each class */
 static char *fresh, *end;  /* what is left of the last segment */
 
 
@@ -49,12 +45,11 @@ static char *newchunk (size_t class) {
   }
   chunk = fresh;
   fresh += LUA_POOL_CHUNK_SIZE;
-  header = chunk +
-      (((uintptr_t)chunk >> LUA_POOL_COLOR_SHIFT) & LUA_POOL_COLOR_MASK);
+  header = lua_pool_header(chunk);
   freelist(header) = NULL;
   for (block = chunk + LUA_POOL_CHUNK_SIZE - sizes[class]; block >= chunk;
        block -= sizes[class]) {
-    if (block >= header + HEADER || block + sizes[class] <= header) {
+    if (block >= header + LUA_POOL_HEADER_SIZE || block + sizes[class] <= header) {
       nextof(block) = freelist(header);
       freelist(header) = block;
     }
@@ -94,7 +89,6 @@ void lua_pool_free_slow (void *header) {
 
 
 void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize) {
-  size_t kept = osize < nsize ? osize : nsize;
   void *block = NULL;
   if (nsize > LUA_POOL_SMALL_MAX) {
     block = malloc(nsize);
@@ -107,7 +101,8 @@ void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize) {
       block = lua_pool_refill(ud, class, NULL);
   }
   if (ptr != NULL) {
-    memcpy(block, ptr, block != NULL ? kept : 0);
+    if (block != NULL)
+      memcpy(block, ptr, osize < nsize ? osize : nsize);
     if (osize > LUA_POOL_SMALL_MAX)
       free(ptr);
     else

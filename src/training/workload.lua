@@ -521,7 +521,6 @@ local function ages(n)
   return first
 end
 
--- Collections a step and a whole at a time, and the collector's other mode.
 local function all()
   numbers(20000)
   more_numbers(3000)
@@ -544,6 +543,8 @@ local function all()
 end
 
 for _ = 1, rounds do all() end
+
+-- The collector's other mode; collections a whole and a step at a time.
 collectgarbage("incremental")
 all()
 collectgarbage()
