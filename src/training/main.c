@@ -1,5 +1,5 @@
 /*
-** The program that the build trains: it runs the script named first.
+** The program that the build trains: it runs the script named first, whose output is nobody's business.
 ** Nothing of it gets into lua54 or lua54_pool.
 */
 
