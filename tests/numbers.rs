@@ -1,5 +1,6 @@
-//! Numbers become strings without the C library (vendor/speed-04-number-format.patch), with the same result to
-//! the byte: the script compares with formats for which `string.format` still asks the C library.
+//! What we compute without the C library has its result to the last bit: numbers that become strings
+//! (vendor/speed-04-number-format.patch) and remainders of floats (vendor/speed-18-float-remainder.patch). The scripts
+//! compare with functions that still ask the C library.
 #![cfg(feature = "programs")]
 
 use std::path::Path;
@@ -7,21 +8,23 @@ use std::path::Path;
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 
-fn check(program: &str) {
-    let mut command = Command::new(cargo_bin(program));
-    for variable in ["LUA_INIT", "LUA_INIT_5_4"] {
-        command.env_remove(variable);
+fn check(script: &str) {
+    for program in ["lua54", "lua54_pool"] {
+        let mut command = Command::new(cargo_bin(program));
+        for variable in ["LUA_INIT", "LUA_INIT_5_4"] {
+            command.env_remove(variable);
+        }
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/numbers").join(script));
+        command.assert().success().stdout("ok\n");
     }
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/number_format.lua"));
-    command.assert().success().stdout("ok\n");
 }
 
 #[test]
-fn of_lua54() {
-    check("lua54");
+fn numbers_become_the_strings_that_the_c_library_makes() {
+    check("format.lua");
 }
 
 #[test]
-fn of_lua54_pool() {
-    check("lua54_pool");
+fn remainders_of_floats_are_those_of_fmod() {
+    check("remainder.lua");
 }
