@@ -71,13 +71,13 @@ fn sized(name: &'static str, help: &'static str) -> Arg {
 
 /// An option's value, or else its variable's, read by `parse`.
 fn setting<T>(
-    given: &ArgMatches,
+    given: Option<&ArgMatches>,
     option: &str,
     variable: &str,
     form: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, String> {
-    let (source, text) = match (given.get_one::<String>(option), env::var_os(variable)) {
+    let (source, text) = match (given.and_then(|given| given.get_one::<String>(option)), env::var_os(variable)) {
         (Some(text), _) => (format!("--{option}"), text.clone()),
         (None, Some(text)) => (variable.to_owned(), text.to_string_lossy().into_owned()),
         (None, None) => return Ok(None),
@@ -128,7 +128,7 @@ impl Program for PoolProgram {
         ]
     }
 
-    fn configure(&mut self, given: &ArgMatches) -> Result<(), String> {
+    fn configure(&mut self, given: Option<&ArgMatches>) -> Result<(), String> {
         self.limit_bytes = setting(given, "pool-limit", "LUA_POOL_LIMIT", SIZE_FORM, parse_bytes)?;
         self.soft_limit_bytes = setting(given, "pool-soft-limit", "LUA_POOL_SOFT_LIMIT", SIZE_FORM, parse_bytes)?;
         let purge = setting(given, "pool-purge", "LUA_POOL_PURGE", PURGE_FORM, parse_purge_mode)?;
@@ -146,8 +146,9 @@ impl Program for PoolProgram {
         let parse_rate = |text: &str| parse_bytes_from(text, 1);
         let rate_form = "a number of bytes like 1000, 64K or 16M";
         self.bytes_per_sample = setting(given, "pool-profile-bytes", "LUA_POOL_PROFILE_BYTES", rate_form, parse_rate)?;
-        let switched_on =
-            |option, variable| given.get_flag(option) || env::var_os(variable).is_some_and(|it| it == "1");
+        let switched_on = |option, variable| {
+            given.is_some_and(|given| given.get_flag(option)) || env::var_os(variable).is_some_and(|it| it == "1")
+        };
         self.check = switched_on("pool-check", "LUA_POOL_CHECK");
         self.hardened = switched_on("pool-hardened", "LUA_POOL_HARDENED");
         Ok(())

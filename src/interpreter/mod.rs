@@ -39,11 +39,11 @@ pub trait Program {
         Vec::new()
     }
 
-    /// Told what was given for [`Program::options`], before the state is created.
+    /// Told what was given for [`Program::options`], before the state is created; `None` where nothing was.
     ///
     /// # Errors
     /// A line for the user; the program then ends with exit code 1.
-    fn configure(&mut self, _given: &clap::ArgMatches) -> Result<(), String> {
+    fn configure(&mut self, _given: Option<&clap::ArgMatches>) -> Result<(), String> {
         Ok(())
     }
 
@@ -87,8 +87,7 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
     let called = arguments.first().copied();
     let reporter = Reporter::new(called.filter(|name| !name.is_empty()).unwrap_or(&own_name));
 
-    let command = help::command(program);
-    let knows = |option: &CStr| help::knows(&command, option);
+    let knows = |option: &CStr| help::knows(&help::command(program), option);
     let options = match options::scan(arguments, knows) {
         Outcome::Run(options) => options,
         Outcome::Bad(option) => {
@@ -96,7 +95,7 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
             return false;
         }
         Outcome::Help => {
-            help::print_help(command);
+            help::print_help(help::command(program));
             return true;
         }
         Outcome::Version => {
@@ -104,7 +103,7 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
             return true;
         }
     };
-    if let Err(message) = configure(program, command, &options) {
+    if let Err(message) = configure(program, &options) {
         reporter.message_text(&message);
         return false;
     }
@@ -126,12 +125,15 @@ fn start(program: &mut dyn Program, arguments: &[&CStr]) -> bool {
     ok
 }
 
-/// Hands the program its own options, if any were given.
-fn configure(program: &mut dyn Program, command: clap::Command, options: &Options) -> Result<(), String> {
+/// Hands the program its own options. The usual start has none, and leaves the parser and its memory alone.
+fn configure(program: &mut dyn Program, options: &Options) -> Result<(), String> {
+    if options.long.is_empty() {
+        return program.configure(None);
+    }
     let given = options.long.iter().map(|option| help::os_string(option));
     let arguments = std::iter::once(OsString::from(program.name())).chain(given);
-    match command.try_get_matches_from(arguments) {
-        Ok(matches) => program.configure(&matches),
+    match help::command(program).try_get_matches_from(arguments) {
+        Ok(matches) => program.configure(Some(&matches)),
         Err(error) => Err(help::one_line(&error)),
     }
 }
@@ -162,8 +164,8 @@ mod tests {
             vec![clap::Arg::new("size").long("pool-size").require_equals(true)]
         }
 
-        fn configure(&mut self, given: &clap::ArgMatches) -> Result<(), String> {
-            assert_eq!(given.get_one::<String>("size").map(String::as_str), Some("7"));
+        fn configure(&mut self, given: Option<&clap::ArgMatches>) -> Result<(), String> {
+            assert_eq!(given.unwrap().get_one::<String>("size").map(String::as_str), Some("7"));
             self.options.map_err(str::to_owned)
         }
 
