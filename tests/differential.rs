@@ -198,6 +198,24 @@ fn next_goes_in_the_order_of_an_untouched_lua() {
     assert_eq!(outcome.stdout.lines().collect::<Vec<_>>(), digests);
 }
 
+/// Both scripts print "ok" on an untouched Lua, too.
+fn agrees_with_the_other_way(script: &str) {
+    for stress in [None, Some(Stress { seed: 1, period: 100_000 })] {
+        let outcome = same_on_both(package(), stress, &[script]);
+        assert_eq!(outcome.stdout, "ok\n", "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn fields_stand_in_the_order_that_rawset_gives_them() {
+    agrees_with_the_other_way("tests/differential/fields.lua");
+}
+
+#[test]
+fn concatenations_are_those_of_table_concat() {
+    agrees_with_the_other_way("tests/differential/concat.lua");
+}
+
 #[test]
 fn files_of_the_official_suite() {
     let folder = official_suite::scratch_copy();
