@@ -224,7 +224,11 @@ fn change_profile(
     message: &mut [u8; MESSAGE_MAX],
 ) -> Result<bool, usize> {
     let changed = match path {
-        Some(path) => profile::start(pool, &profile::path_from_bytes(path), bytes).map(|()| true),
+        Some(path) => profile::start(pool, &profile::path_from_bytes(path), bytes).map(|()| {
+            #[cfg(feature = "programs")]
+            crate::pool_program::end_profile_at_exit();
+            true
+        }),
         None => profile::stop(pool),
     };
     changed.map_err(|text| {

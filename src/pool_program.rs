@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -42,6 +42,22 @@ static AT_EXIT: AtomicU8 = AtomicU8::new(0);
 const REPORT_TEXT: u8 = 1;
 const REPORT_JSON: u8 = 2;
 const CHECK: u8 = 4;
+
+/// Whether [`at_exit`] is going to be called. Most runs have nothing to do then, and its pages stay on the disk.
+static EXIT_IS_WATCHED: AtomicBool = AtomicBool::new(false);
+
+fn watch_exit() {
+    if !EXIT_IS_WATCHED.swap(true, Ordering::Relaxed) {
+        c_runtime::at_exit(at_exit);
+    }
+}
+
+/// Has a profile that started just now ended at exit, if this is `lua54_pool`.
+pub(crate) fn end_profile_at_exit() {
+    if !POOL.load(Ordering::Relaxed).is_null() {
+        watch_exit();
+    }
+}
 
 /// Ends the profile and does what [`AT_EXIT`] says, once.
 extern "C" fn at_exit() {
@@ -167,7 +183,8 @@ impl Program for PoolProgram {
             Some(Format::Json) => REPORT_JSON,
             None => 0,
         };
-        AT_EXIT.store(stats | if self.check || self.hardened { CHECK } else { 0 }, Ordering::Relaxed);
+        let todo = stats | if self.check || self.hardened { CHECK } else { 0 };
+        AT_EXIT.store(todo, Ordering::Relaxed);
         // SAFETY: the pool is never dropped.
         let state = unsafe { lua_newstate(pool.alloc_function(), pool.as_ud()) };
         if state.is_null() {
@@ -182,7 +199,9 @@ impl Program for PoolProgram {
         }
         STATE.store(state, Ordering::Relaxed);
         POOL.store(ptr::from_mut(pool), Ordering::Relaxed);
-        c_runtime::at_exit(at_exit);
+        if todo != 0 || self.profile.is_some() {
+            watch_exit();
+        }
         state
     }
 

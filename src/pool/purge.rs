@@ -48,11 +48,17 @@ impl Segments {
     /// Counts a step of allocation work: one refill of an allocation list, or one large block. At the end of a window,
     /// half of the free units that nobody needed in all of it go back, but not many at once: a steady program soon
     /// makes no system call at all, a burst is forgotten step by step, and no frame pays for all of it.
+    #[inline]
     pub fn count_work(&mut self) {
         if self.window_left > 0 {
             self.window_left -= 1;
-            return;
+        } else {
+            self.end_window();
         }
+    }
+
+    #[cold]
+    fn end_window(&mut self) {
         // A few units go free and are needed again all the time: no matter for a system call.
         let idle = self.window_low.saturating_sub(KEEP_UNITS_MIN.max(self.used_units / 32));
         let unneeded = idle.div_ceil(2).min(PURGE_UNITS_MAX);

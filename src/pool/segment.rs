@@ -121,6 +121,7 @@ impl Segments {
     ///
     /// # Safety
     /// `first` is that segment, and `self` is all zero but for `memory`.
+    #[inline]
     pub unsafe fn adopt_first(&mut self, first: &First) {
         // SAFETY: the caller's promise.
         unsafe { self.add(first.base.as_ptr(), first.units, first.dirty) };
