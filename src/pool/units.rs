@@ -42,9 +42,9 @@ impl Segments {
     }
 
     fn acquire_unsettled(&mut self, count: usize) -> Option<(NonNull<u8>, usize)> {
-        let dirty_first = if self.dirty_units >= count { self.find(count, true) } else { None };
+        let dirty_first = if self.dirty_units >= count { self.find_dirty(count) } else { None };
         let dirty_first = match dirty_first {
-            None if self.adopt_spare(count) || self.adopt_cached(count) => self.find(count, true),
+            None if self.adopt_spare(count) || self.adopt_cached(count) => self.find_dirty(count),
             found => found,
         };
         let (segment, first) = match dirty_first {
@@ -53,11 +53,11 @@ impl Segments {
                 if !self.within_limit(count) {
                     return None;
                 }
-                match self.find(count, false) {
+                match self.find_free(count, count) {
                     Some(found) => found,
                     None => {
                         self.map_segment(count)?;
-                        self.find(count, false)?
+                        self.find_free(count, count)?
                     }
                 }
             }
@@ -134,31 +134,50 @@ impl Segments {
         .take(SEARCH_MAX)
     }
 
-    /// A segment with `count` free units in a row, and the first of them; only units in physical memory if `dirty`.
-    fn find(&self, count: usize, dirty: bool) -> Option<(*mut Segment, usize)> {
-        self.with_room().find_map(|(segment, free, free_and_dirty)| {
-            let runs = run_starts(if dirty { free_and_dirty } else { free }, count);
+    /// A segment with `count` units in a row that are free and in physical memory, and the first of them.
+    fn find_dirty(&self, count: usize) -> Option<(*mut Segment, usize)> {
+        self.with_room().find_map(|(segment, _, dirty)| {
+            let runs = run_starts(dirty, count);
             // Single units come from the top and runs from the bottom, where they can grow in place.
             let first = if count == 1 { runs.checked_ilog2() } else { (runs != 0).then(|| runs.trailing_zeros()) };
             first.map(|first| (segment, first as usize))
         })
     }
 
-    /// A place for `count` units with room to grow behind them; in physical memory, if there is such a one.
-    fn find_roomy(&self, count: usize) -> Option<(*mut Segment, usize)> {
-        let roomy = (count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX);
-        let mut clean = None;
-        for (segment, free, free_and_dirty) in self.with_room() {
-            let places = run_starts(free, roomy);
-            let dirty_places = places & run_starts(free_and_dirty, count);
-            if dirty_places != 0 {
-                return Some((segment, dirty_places.trailing_zeros() as usize));
+    /// A segment with `room` free units in a row, and the first of them: of all such places the one with the most
+    /// physical memory in its first `count` units, for what is there already need not be fetched from the system.
+    fn find_free(&self, count: usize, room: usize) -> Option<(*mut Segment, usize)> {
+        let mut best = None;
+        let mut most = 0;
+        for (segment, free, dirty) in self.with_room() {
+            let mut starts = run_starts(free, room);
+            if best.is_none() && starts != 0 {
+                let first = if room == 1 { starts.ilog2() } else { starts.trailing_zeros() };
+                best = Some((segment, first as usize));
             }
-            if places != 0 && clean.is_none() {
-                clean = Some((segment, places.trailing_zeros() as usize));
+            // What is whole in physical memory was looked for before, so for one unit there is none.
+            if best.is_some() && (room == 1 || self.dirty_units == 0) {
+                break;
+            }
+            while starts != 0 && dirty != 0 {
+                let first = starts.trailing_zeros() as usize;
+                let resident = (dirty & Segment::all_units(count) << first).count_ones() as usize;
+                if resident > most {
+                    best = Some((segment, first));
+                    most = resident;
+                }
+                starts &= starts - 1;
+            }
+            if most == count {
+                break;
             }
         }
-        clean
+        best
+    }
+
+    /// A place for `count` units with room to grow behind them.
+    fn find_roomy(&self, count: usize) -> Option<(*mut Segment, usize)> {
+        self.find_free(count, (count * ROOM_TO_GROW).min(SEGMENT_UNITS_MAX))
     }
 
     /// Units of the next segment, which has to have room for `count`: as many as all before it together, so that their
@@ -272,6 +291,32 @@ fn run_starts(bits: u64, count: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::run_starts;
+    use crate::Pool;
+
+    const UNIT: usize = 64 << 10;
+
+    #[test]
+    fn a_block_takes_the_place_with_the_most_physical_memory() {
+        let mut pool = Pool::new().expect("memory");
+        // A block takes a unit more than these, for there is a header.
+        let all = pool.allocate(29 * UNIT);
+        // SAFETY: each block is live until it is freed, once.
+        unsafe {
+            pool.free(all);
+            let [clean, guard, clean_too, dirty, last] = [9, 1, 5, 5, 1].map(|units| pool.allocate(units * UNIT));
+            assert!([guard, clean_too, dirty, last].is_sorted() && clean < guard, "side by side");
+            pool.free(clean);
+            pool.free(clean_too);
+            pool.trim(0);
+            pool.free(dirty);
+            assert_eq!(pool.stats().cached_bytes, 6 * UNIT as u64);
+            // Room enough is at `clean`, too, but there it would all come fresh from the system.
+            let block = pool.allocate(9 * UNIT);
+            assert!(block > clean_too && block < last);
+            assert_eq!(pool.stats().cached_bytes, 0);
+            pool.verify().expect("the books");
+        }
+    }
 
     #[test]
     fn runs_of_free_units_are_found_where_they_are() {
