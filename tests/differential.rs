@@ -212,6 +212,11 @@ fn fields_stand_in_the_order_that_rawset_gives_them() {
 }
 
 #[test]
+fn table_insert_and_remove_do_what_a_loop_over_the_items_does() {
+    agrees_with_the_other_way("tests/differential/lists.lua");
+}
+
+#[test]
 fn concatenations_are_those_of_table_concat() {
     agrees_with_the_other_way("tests/differential/concat.lua");
 }
