@@ -1,6 +1,6 @@
 -- What the build runs to see which ways through Lua are the usual ones: a bit of everything that programs do, none of
 -- it for long, and what is usual more often than what is rare. Nothing here measures anything. The same steps in every
--- run: no clock, no addresses (tables with an object for a key have one), no random seed.
+-- run: no clock, no random seed, and hardly an address (that of objects as keys: a few).
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or ""
 local parts = {}
