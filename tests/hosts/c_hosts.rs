@@ -64,7 +64,8 @@ fn a_c_host_that_compiles_lua_itself_gets_the_inlined_fast_path() {
     for mode in [None, Some("--attach"), Some("--checked")] {
         let (out, err) = succeeds(Command::new(&program).args(mode));
         assert_eq!(out, SCRIPT_PRINTS);
-        assert!(blocks_served(&err) > 50_000, "{mode:?}: {err}");
+        // Fewer than with a Lua that is not ours: numbers are joined without a string for each.
+        assert!(blocks_served(&err) > 40_000, "{mode:?}: {err}");
     }
 }
 
