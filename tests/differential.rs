@@ -198,7 +198,7 @@ fn next_goes_in_the_order_of_an_untouched_lua() {
     assert_eq!(outcome.stdout.lines().collect::<Vec<_>>(), digests);
 }
 
-/// Both scripts print "ok" on an untouched Lua, too.
+/// The scripts print "ok" on an untouched Lua, too.
 fn agrees_with_the_other_way(script: &str) {
     for stress in [None, Some(Stress { seed: 1, period: 100_000 })] {
         let outcome = same_on_both(package(), stress, &[script]);

@@ -136,12 +136,7 @@ impl Segments {
 
     /// A segment with `count` units in a row that are free and in physical memory, and the first of them.
     fn find_dirty(&self, count: usize) -> Option<(*mut Segment, usize)> {
-        self.with_room().find_map(|(segment, _, dirty)| {
-            let runs = run_starts(dirty, count);
-            // Single units come from the top and runs from the bottom, where they can grow in place.
-            let first = if count == 1 { runs.checked_ilog2() } else { (runs != 0).then(|| runs.trailing_zeros()) };
-            first.map(|first| (segment, first as usize))
-        })
+        self.with_room().find_map(|(segment, _, dirty)| Some((segment, usual_place(run_starts(dirty, count), count)?)))
     }
 
     /// A segment with `room` free units in a row, and the first of them: of all such places the one with the most
@@ -151,10 +146,7 @@ impl Segments {
         let mut most = 0;
         for (segment, free, dirty) in self.with_room() {
             let mut starts = run_starts(free, room);
-            if best.is_none() && starts != 0 {
-                let first = if room == 1 { starts.ilog2() } else { starts.trailing_zeros() };
-                best = Some((segment, first as usize));
-            }
+            best = best.or_else(|| Some((segment, usual_place(starts, room)?)));
             // What is whole in physical memory was looked for before, so for one unit there is none.
             if best.is_some() && (room == 1 || self.dirty_units == 0) {
                 break;
@@ -286,6 +278,13 @@ fn run_starts(bits: u64, count: usize) -> u64 {
         have += step;
     }
     starts
+}
+
+/// Which of the bits of `starts` a run of `count` units starts at: single units come from the top and runs from the
+/// bottom, where they can grow in place.
+fn usual_place(starts: u64, count: usize) -> Option<usize> {
+    let first = if count == 1 { starts.checked_ilog2() } else { (starts != 0).then(|| starts.trailing_zeros()) };
+    first.map(|first| first as usize)
 }
 
 #[cfg(test)]
