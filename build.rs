@@ -319,6 +319,8 @@ mod lua {
              #undef LUAI_FUNC\n#undef LUAI_DDEC\n#undef LUAI_DDEF\n\
              #define LUAI_FUNC static\n#define LUAI_DDEC(def)\n#define LUAI_DDEF static\n",
         );
+        // Compiled as C++, for errors that are exceptions, it has the names that C modules and the library look for.
+        unit.push_str("#ifdef __cplusplus\n#undef LUA_API\n#define LUA_API extern \"C\"\n#endif\n");
         for module in modules {
             writeln!(unit, "#include \"{module}.c\"").expect("writing to a string");
         }

@@ -31,6 +31,10 @@
 #include "lua.h"
 #include "lua_pool_layout.h"
 
+#ifdef __cplusplus  /* a Lua that is compiled as C++ */
+extern "C" {
+#endif
+
 /* the lua_Alloc function of every pool; 'ud' is the pool */
 extern void *lua_pool_alloc (void *ud, void *ptr, size_t osize, size_t nsize);
 
@@ -40,7 +44,7 @@ extern void *lua_pool_alloc_hardened (void *ud, void *ptr, size_t osize,
 
 /* fills the list of a class and takes a block from it for the thread
    'L'; NULL: no memory */
-extern void *lua_pool_refill (void *pool, size_t class, void *L);
+extern void *lua_pool_refill (void *pool, size_t sizeclass, void *L);
 
 /* tells the profile, if there is one, that 'L' got so many bytes from
    'lua_pool_alloc' itself */
@@ -80,6 +84,10 @@ typedef struct lua_pool_Core {
 
 /* called when a state gets the pool for its allocator */
 extern void lua_pool_core_attached (void *pool, const lua_pool_Core *core);
+
+#ifdef __cplusplus
+}
+#endif
 
 #if defined(__GNUC__)
 #define lua_pool_inline   inline __attribute__((always_inline))
@@ -146,9 +154,9 @@ static lua_pool_inline size_t lua_pool_class16 (size_t size) {
 
 
 /* takes a block of a class; NULL if its list is empty */
-static lua_pool_inline void *lua_pool_pop (void *pool, size_t class) {
+static lua_pool_inline void *lua_pool_pop (void *pool, size_t sizeclass) {
   lua_pool_Link *list =
-      &lua_pool_field(pool, LUA_POOL_OFFSET_LISTS, lua_pool_Link) + class;
+      &lua_pool_field(pool, LUA_POOL_OFFSET_LISTS, lua_pool_Link) + sizeclass;
   void *block = *list;
   if (lua_pool_likely(block != NULL)) {
     void *next = lua_pool_field(block, LUA_POOL_OFFSET_NEXT, lua_pool_Link);

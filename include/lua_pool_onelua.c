@@ -26,6 +26,10 @@
 #define LUAI_FUNC static
 #define LUAI_DDEC(def)
 #define LUAI_DDEF static
+#ifdef __cplusplus
+#undef LUA_API
+#define LUA_API extern "C"
+#endif
 #include "lzio.c"
 #include "lctype.c"
 #include "lopcodes.c"

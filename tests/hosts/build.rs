@@ -41,17 +41,23 @@ pub enum Link {
 pub enum Lua {
     /// Lua 5.4.4 as build.rs wrote it, compiled into the host: "lua54", or "lua54_pool" with the fast path inlined.
     Compiled(&'static str),
+    /// The same with the fast path, compiled as C++.
+    CompiledAsCpp,
     /// Lua 5.4.4 as a shared library of our own.
     Shared,
     /// A library that pkg-config knows.
     Installed(&'static str),
 }
 
+fn cpp_compiler() -> OsString {
+    env::var_os("CXX").unwrap_or_else(|| "c++".into())
+}
+
 /// A compiler of warnings for one language, by the name of the source.
 fn strict_compiler(source: &Path) -> Command {
     let mut command;
     if source.extension().is_some_and(|extension| extension == "cpp") {
-        command = Command::new(env::var_os("CXX").unwrap_or_else(|| "c++".into()));
+        command = Command::new(cpp_compiler());
         command.arg("-std=c++17");
     } else {
         command = c_compiler::compiler();
@@ -104,6 +110,10 @@ fn build_host(folder: &Path, source: &str, lua: &Lua, pool: &[OsString]) -> Path
             compile.arg("-I").arg(lua_sources(flavor));
             rest.push(lua_object(flavor).into());
         }
+        Lua::CompiledAsCpp => {
+            compile.arg("-I").arg(lua_sources("lua54_pool"));
+            rest.push(lua_object_of_cpp(folder).into());
+        }
         Lua::Shared => {
             compile.arg("-I").arg(lua_sources("lua54"));
             rest.push(shared_lua().into());
@@ -115,7 +125,8 @@ fn build_host(folder: &Path, source: &str, lua: &Lua, pool: &[OsString]) -> Path
     }
     c_compiler::run(&mut compile);
 
-    let mut link = Command::new(if source.extension().is_some_and(|e| e == "cpp") { "c++" } else { "cc" });
+    let of_cpp = source.extension().is_some_and(|extension| extension == "cpp");
+    let mut link = Command::new(if of_cpp { cpp_compiler() } else { "cc".into() });
     // A dynamic symbol table lets the shared library find the Lua inside the program.
     link.arg("-o").arg(&program).arg(&object).args(pool).args(rest).args(["-rdynamic", "-lm", "-ldl", "-lpthread"]);
     c_compiler::run(link.arg(format!("-Wl,-rpath,{}", scratch().display())));
@@ -141,6 +152,16 @@ fn lua_object(flavor: &str) -> PathBuf {
         vec![compile("lua54"), compile("lua54_pool")]
     });
     built.iter().find(|(name, _)| *name == flavor).expect("one of the two").1.clone()
+}
+
+/// The Lua with the fast path as one object file of C++.
+fn lua_object_of_cpp(folder: &Path) -> PathBuf {
+    let (object, sources) = (folder.join("lua.o"), lua_sources("lua54_pool"));
+    let mut command = Command::new(cpp_compiler());
+    command.args(["-x", "c++", "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-DLUA_USE_LINUX", "-c", "-o"]);
+    command.arg(&object).arg("-I").arg(root().join("include")).arg("-I").arg(&sources).arg(sources.join("onelua.c"));
+    c_compiler::run(&mut command);
+    object
 }
 
 /// That Lua, without the pool, as a shared library.

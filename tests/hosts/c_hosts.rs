@@ -100,6 +100,16 @@ fn a_cpp_host_meets_its_limit_and_goes_on() {
 }
 
 #[test]
+fn a_host_may_compile_lua_as_cpp_whose_errors_are_exceptions() {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let libraries = libraries("release");
+    let program = host(folder.path(), "tests/hosts/exceptions.cpp", &Lua::CompiledAsCpp, Link::Static, &libraries);
+    let (out, err) = succeeds(&mut Command::new(program));
+    assert_eq!(out, "not enough memory, 1000 ended\n");
+    assert!(blocks_served(&err) > 10_000, "{err}");
+}
+
+#[test]
 fn a_c_host_starts_and_ends_a_profile_and_sees_holes() {
     let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
     let lua = Lua::Compiled("lua54_pool");
