@@ -69,7 +69,7 @@ mod lua {
         let sources = verified_sources(&find_lua_sources(&out_dir)?)?;
         let patches = read_patches(Path::new("vendor"))?;
 
-        for flavor in FLAVORS {
+        for flavor in FLAVORS.into_iter().chain([Flavor::Reference]) {
             write_sources(flavor, &out_dir.join(flavor.library()), &sources, &patches)?;
         }
         println!("cargo::rerun-if-changed={TRAINING}");
@@ -114,8 +114,11 @@ mod lua {
     enum Flavor {
         System,
         Pool,
+        /// Lua with the fixes alone, whose sources are written for tests: what the others must do, too.
+        Reference,
     }
 
+    /// Those that are compiled here.
     const FLAVORS: [Flavor; 2] = [Flavor::System, Flavor::Pool];
 
     impl Flavor {
@@ -124,6 +127,7 @@ mod lua {
             match self {
                 Flavor::System => "lua54",
                 Flavor::Pool => "lua54_pool",
+                Flavor::Reference => "lua54_reference",
             }
         }
 
@@ -131,7 +135,7 @@ mod lua {
         fn wants(self, patch_name: &str) -> Result<bool> {
             match patch_name.split('-').next() {
                 Some("fix") => Ok(cfg!(feature = "lua-fixes")),
-                Some("common" | "speed") => Ok(true),
+                Some("common" | "speed") => Ok(self != Flavor::Reference),
                 Some("pool") => Ok(self == Flavor::Pool),
                 _ => Err(format!(
                     "vendor/{patch_name}: a patch is named common-* (both programs, what the others build on), fix-* \

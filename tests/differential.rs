@@ -9,20 +9,12 @@ mod generator;
 mod support;
 
 use std::fs;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::Command;
 
 use generator::{Seeded, program};
-use support::{PROGRAMS, official_suite, scratch, tail, without_lua_settings};
-
-/// How a run ended and what it printed, with the addresses of objects left out.
-#[derive(PartialEq, Eq)]
-struct Outcome {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
-}
+use support::outcome::Outcome;
+use support::{PROGRAMS, official_suite, scratch, tail};
 
 /// How often garbage is collected: on average every so many instructions over two.
 #[derive(Clone, Copy)]
@@ -32,32 +24,14 @@ struct Stress {
 }
 
 fn run(program: &str, folder: &Path, stress: Option<Stress>, arguments: &[&str]) -> Outcome {
-    let mut command = Command::new(program);
-    // Messages begin with the program's name.
-    command.arg0("lua").current_dir(folder).stdin(Stdio::null());
-    without_lua_settings(&mut command);
-    if let Some(Stress { seed, period }) = stress {
-        command.args(["-e", &format!("SEED, PERIOD = {seed}, {period}")]);
+    let mut all = Vec::new();
+    let setting = stress.map(|Stress { seed, period }| format!("SEED, PERIOD = {seed}, {period}"));
+    if let Some(setting) = &setting {
         // An argument of -e must not begin with a dash, as a comment does.
-        command.args(["-e", concat!("\n", include_str!("differential/stress.lua"))]);
+        all.extend(["-e", setting, "-e", concat!("\n", include_str!("differential/stress.lua"))]);
     }
-    let output = command.args(arguments).output().expect("the program starts");
-    Outcome {
-        status: output.status,
-        stdout: without_addresses(&String::from_utf8_lossy(&output.stdout)),
-        stderr: without_addresses(&String::from_utf8_lossy(&output.stderr)),
-    }
-}
-
-/// `table: 0x55d0c0de` becomes `table: 0x`.
-fn without_addresses(text: &str) -> String {
-    let mut parts = text.split(": 0x");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(": 0x");
-        plain.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
-    }
-    plain
+    all.extend(arguments);
+    Outcome::of(Path::new(program), folder, &all)
 }
 
 /// Runs a script on both programs; both do the same, which is returned.

@@ -1,7 +1,9 @@
-//! What several test programs need: the official test suite and a C compiler.
+//! What several test programs need: the official test suite, a C compiler, runs to compare.
 
 pub mod c_compiler;
 pub mod official_suite;
+#[cfg(unix)]
+pub mod outcome;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,0 +1,90 @@
+//! Our patches for speed, and the pool, change nothing that a script sees: both programs do what Lua 5.4.4 with the fixes
+//! alone does.
+#![cfg(all(feature = "programs", unix))]
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use support::outcome::Outcome;
+use support::{PROGRAMS, c_compiler, scratch, tail};
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The reference, compiled from sources that build.rs has written.
+fn reference() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let program = scratch().join(format!("lua54-reference-{}", std::process::id()));
+        let sources = c_compiler::lua_include().with_file_name("lua54_reference");
+        let mut command = c_compiler::compiler();
+        command.args(["-std=gnu99", "-O1", "-DLUA_COMPAT_5_3", "-DLUA_USE_POSIX", "-I"]).arg(&sources);
+        command.arg(sources.join("onelua.c")).arg(package().join("tests/differential/reference.c"));
+        c_compiler::run(command.arg("-o").arg(&program).arg("-lm"));
+        program
+    })
+}
+
+/// Both programs do what the reference does, line by line; returns what that printed.
+fn as_the_reference_does(folder: &Path, arguments: &[&str]) -> String {
+    let expected = Outcome::of(reference(), folder, arguments);
+    assert!(expected.status.success(), "{arguments:?}: {}", tail(&expected.stderr, 5));
+    for (name, program) in PROGRAMS {
+        let found = Outcome::of(Path::new(program), folder, arguments);
+        let (mut lines, mut expected_lines) = (found.stdout.lines(), expected.stdout.lines());
+        let mut before = "";
+        loop {
+            let (line, expected_line) = (lines.next(), expected_lines.next());
+            assert_eq!(line, expected_line, "{name} {arguments:?}, after {before:?}");
+            match line {
+                Some(line) => before = line,
+                None => break,
+            }
+        }
+        assert!(found == expected, "{name} {arguments:?}: {}", tail(&found.stderr, 5));
+    }
+    expected.stdout
+}
+
+/// Has programs generated and runs them, several in one go: starting a program costs more than most of them.
+fn generated_programs(numbers: RangeInclusive<u32>) {
+    let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let path = |name: &str| package().join("tests/differential").join(name).display().to_string();
+    let [first, last] = [numbers.start(), numbers.end()].map(u32::to_string);
+    let generated = Outcome::of(reference(), folder.path(), &[&path("generate.lua"), &first, &last, "."]);
+    assert!(generated.status.success(), "{}", generated.stderr);
+    let all = "for i = 1, #arg do print(arg[i], pcall(dofile, arg[i])) end";
+    fs::write(folder.path().join("all.lua"), all).expect("a file");
+    let names: Vec<String> = numbers.map(|number| format!("program{number}.lua")).collect();
+    for names in names.chunks(25) {
+        let arguments: Vec<&str> = std::iter::once("all.lua").chain(names.iter().map(String::as_str)).collect();
+        let printed = as_the_reference_does(folder.path(), &arguments);
+        for name in names {
+            let end = format!("{name}\ttrue");
+            assert!(printed.lines().any(|line| line == end), "{name} should end well: {}", tail(&printed, 20));
+        }
+    }
+}
+
+#[test]
+fn generated_programs_do_as_without_our_patches() {
+    generated_programs(1..=400);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn many_generated_programs_do_as_without_our_patches() {
+    generated_programs(1001..=20_000);
+}
+
+#[test]
+fn lengths_of_tables_with_holes_are_as_without_our_patches() {
+    let printed = as_the_reference_does(package(), &["tests/differential/borders.lua"]);
+    assert_eq!(printed.lines().count(), 300);
+}
