@@ -106,6 +106,18 @@ mod lua {
             for program in ["lua54", "lua54_pool"] {
                 println!("cargo::rustc-link-arg-bin={program}={export}");
             }
+        } else {
+            // Linkers for Windows want every name that the library mentions, in programs, too, that run no Lua.
+            let msvc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|environment| environment == "msvc");
+            let archive = out_dir.join(if msvc { "lua54.lib" } else { "liblua54.a" });
+            let archive = archive.display().to_string();
+            // It comes last, and GNU's linker looks no further back for what it wants itself.
+            let libraries = [archive.as_str(), "-lmingwex", "-lmsvcrt", "-lkernel32"];
+            for library in &libraries[..if msvc { 1 } else { libraries.len() }] {
+                for programs in ["bin=lua54_compare", "tests", "examples"] {
+                    println!("cargo::rustc-link-arg-{programs}={library}");
+                }
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
 use generator::{Seeded, program};

@@ -16,7 +16,8 @@ use assert_cmd::cargo::cargo_bin;
 /// Runs `lua_fixes/SCRIPT.lua` by both programs.
 fn check_with_programs(script: &str) {
     for program in ["lua54", "lua54_pool"] {
-        run(program, script).assert().success().stdout("ok\n");
+        let output = run(program, script).assert().success();
+        assert_eq!(String::from_utf8_lossy(&output.get_output().stdout).trim_end(), "ok", "{program}");
     }
 }
 

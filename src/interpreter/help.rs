@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::Program;
 use super::report::print_lua_version;
+use super::terminal::STATE_FOLDER;
 use crate::os::c_runtime::{flush_output, write_output};
 
 /// Describes the command line. Lua's options are in it to be shown; they are read by [`super::options`].
@@ -55,7 +56,7 @@ Examples:
 Environment:
   LUA_INIT_5_4, LUA_INIT    run first: Lua code, or @file
   LUA_PATH, LUA_CPATH       where 'require' looks; LUA_PATH_5_4 and LUA_CPATH_5_4 come before them
-  XDG_STATE_HOME            interactive mode keeps its history in lua54/history in there"
+  {STATE_FOLDER:<26}interactive mode keeps its history in lua54/history in there"
     )
 }
 

@@ -14,6 +14,9 @@ use crate::os::c_runtime::{SIGINT, flush_output, raise_signal, write_output};
 /// Entries kept in the history.
 const HISTORY_SIZE: usize = 1000;
 
+/// The variable that names the folder for what programs keep of a user's doings.
+pub(super) const STATE_FOLDER: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "XDG_STATE_HOME" };
+
 /// Terminals that rustyline would read without editing, through a buffer that `io.read` does not see.
 const PLAIN_TERMINALS: [&str; 3] = ["dumb", "cons25", "emacs"];
 
@@ -58,8 +61,11 @@ impl Terminal {
                 Ok(line) => return Read::Line(line.into_bytes()),
                 Err(ReadlineError::Eof) => return Read::End,
                 // Ctrl-C at the prompt ends lua. Where the signal is ignored, the line is started anew.
-                Err(ReadlineError::Interrupted | ReadlineError::Signal(Signal::Interrupt)) => raise_signal(SIGINT),
-                Err(ReadlineError::Signal(_)) => {}
+                Err(ReadlineError::Interrupted) => raise_signal(SIGINT),
+                // Elsewhere Ctrl-C is a key and nothing else.
+                #[cfg(unix)]
+                Err(ReadlineError::Signal(Signal::Interrupt)) => raise_signal(SIGINT),
+                Err(ReadlineError::Signal(Signal::Resize)) => {}
                 Err(_) => return Read::Broken,
             }
         }
@@ -93,12 +99,9 @@ impl Terminal {
 /// Both programs share one history, as they run the same scripts.
 fn history_file() -> Option<PathBuf> {
     let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
-    let state = if cfg!(windows) {
-        env::var_os("LOCALAPPDATA").and_then(absolute)?
-    } else {
-        env::var_os("XDG_STATE_HOME")
-            .and_then(absolute)
-            .or_else(|| Some(env::var_os("HOME").and_then(absolute)?.join(".local/state")))?
-    };
+    let state = env::var_os(STATE_FOLDER).and_then(absolute).or_else(|| {
+        let home = env::var_os("HOME").filter(|_| cfg!(unix)).and_then(absolute)?;
+        Some(home.join(".local/state"))
+    })?;
     Some(state.join("lua54").join("history"))
 }

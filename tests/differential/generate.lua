@@ -6,6 +6,9 @@
 -- the order of keys that are strings.
 
 local prelude = [==[
+-- ends what would run for too long
+local fuel
+local function burn() fuel = fuel - 1; if fuel < 0 then error("fuel", 0) end end
 local function show(value, depth)
   depth = depth or 0
   local kind = math.type(value) or type(value)
@@ -14,11 +17,15 @@ local function show(value, depth)
   if kind == "string" then return ("%q"):format(#value > 120 and value:sub(1, 100) .. "#" .. #value or value) end
   if kind ~= "table" or depth >= 3 then return kind == "nil" and "nil" or kind == "boolean" and tostring(value) or kind end
   local items = {}
-  for key, item in next, value do items[#items + 1] = show(key, 3) .. "=" .. show(item, depth + 1) end
+  for key, item in next, value do
+    fuel = fuel - 1
+    items[#items + 1] = show(key, 3) .. "=" .. show(item, depth + 1)
+  end
   table.sort(items)
   return "{" .. table.concat(items, ",") .. "}"
 end
 local function out(...)
+  burn()
   local hook, mask, count = debug.gethook()  -- it would see the order of keys
   debug.sethook()
   local items = table.pack(...)
@@ -26,8 +33,6 @@ local function out(...)
   print(table.concat(items, " "))
   debug.sethook(hook, mask, count)
 end
-local fuel = 4000
-local function burn() fuel = fuel - 1; if fuel < 0 then error("fuel", 0) end end
 local function try(f, ...) return out(pcall(f, ...)) end
 local function traced(f, ...) return out(xpcall(f, debug.traceback, ...)) end
 local function hooked(mask, count, f, ...)
@@ -230,7 +235,8 @@ for seed = first, last do
   local file <close> = assert(io.open(("%s/program%d.lua"):format(folder, seed), "w"))
   file:write(prelude)
   for _ = 1, random(15, 40) do
-    file:write(fill(pick{"try(function() $s end)\n", "traced(function(...) $s\nend, 1, 2)\n", "try(function() $s return\n$e end)\n"}))
+    file:write("fuel = 2000; ", fill(pick{"pcall(try, function() $s end)\n",
+      "pcall(traced, function(...) $s\nend, 1, 2)\n", "pcall(try, function() $s return\n$e end)\n"}))
   end
-  file:write("out(g1, g2, g3, t1, t2, t3)\n")
+  file:write("fuel = 1000; out(g1, g2, g3, t1, t2, t3)\n")
 end

@@ -83,6 +83,7 @@ impl Scripts {
         }
     }
 
+    #[cfg(unix)]
     fn path(&self) -> &Path {
         self.0.path()
     }
@@ -241,7 +242,7 @@ fn lua_init_runs_first_and_its_errors_end_the_program() {
         let run = |environment: &[(&str, &str)], arguments: &[&str]| {
             let output = scripts.command(program).envs(environment.iter().copied()).args(arguments).output();
             let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
-            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            let text = |bytes| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
             (text(&output.stdout), text(&output.stderr), output.status.code())
         };
         let ok = |text: &str| (text.to_owned(), String::new(), Some(0));
