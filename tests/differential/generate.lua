@@ -15,7 +15,8 @@ local function show(value, depth)
   if kind == "integer" then return ("%d"):format(value) end
   if kind == "float" then return value ~= value and "nan" or ("%.17gf"):format(value) end
   if kind == "string" then return ("%q"):format(#value > 120 and value:sub(1, 100) .. "#" .. #value or value) end
-  if kind ~= "table" or depth >= 3 then return kind == "nil" and "nil" or kind == "boolean" and tostring(value) or kind end
+  if kind == "boolean" then return tostring(value) end
+  if kind ~= "table" or depth >= 3 then return kind end
   local items = {}
   for key, item in next, value do
     fuel = fuel - 1
@@ -101,18 +102,18 @@ local function chance(percent) return random(100) <= percent end
 -- $d a directive of string.format.
 local fill
 
-local simple = {"nil", "true", "false", "1", "(-1)", "0", "0.0", "(-0.0)", "2", "3", "7", "(-7)", "2.5", "1e308", "(1/0)",
-  "(0/0)", "(2^53)", "math.maxinteger", "math.mininteger", "255", "('10')", "('0x10')", "(' 5 ')", "('abc')", "('1e1')",
-  "('')", "('x')", "(('k'):rep(45))", "print", "id", "math.pi", "('a\\0b')", "3.0", "100", "1e15", "1e16", "0.1", "{}",
-  "({1, 2})", "newA(1, 2)", "newA()", "newB(1)", "newC()", "$g", "$g", "$g"}
+local simple = {"nil", "true", "false", "1", "(-1)", "0", "0.0", "(-0.0)", "2", "3", "7", "(-7)", "2.5", "1e308",
+  "(1/0)", "(0/0)", "(2^53)", "math.maxinteger", "math.mininteger", "255", "('10')", "('0x10')", "(' 5 ')",
+  "('abc')", "('1e1')", "('')", "('x')", "(('k'):rep(45))", "print", "id", "math.pi", "('a\\0b')", "3.0", "100",
+  "1e15", "1e16", "0.1", "{}", "({1, 2})", "newA(1, 2)", "newA()", "newB(1)", "newC()", "$g", "$g", "$g"}
 local strings = {"('hello world')", "('a=1, b=2')", "('(x(y)z)')", "('')", "('aaa')", "('12,34,,56')", "('x.y.z')",
   "(('ab'):rep(30))", "('  trim  ')", "('\\n\\t\\0z')", "('abcabc')"}
 local patterns = {".", "%a+", "%d+", "^%s*", "(%w+)=(%w+)", "[^,]+", ".-x", "%b()", "%f[%w]%w+", "x*", "(.)(.)", "()",
   "[a-c]+", "[%d.]+$", "a?b", "%1", "(", "[", "%", "^", "$", "x-y", "[]]", "[^]]", "(a(b))", ".*,", "abc", "%.", "%("}
 local directives = {"%d", "%5d", "%-5d|", "%05d", "%x", "%o", "%c", "%s", "%10s", "%.3s", "%q", "%g", "%.14g", "%.3f",
   "%10.2f", "%e", "%i", "%a", "%+d", "% d", "%#x", "%.0f", "%.20f", "%%", "%5", "%y", "%.99f", "%s %s", "%d,%d"}
-local operators = {"+", "-", "*", "/", "//", "%", "^", "..", "&", "|", "~", "<<", ">>", "<", "<=", ">", ">=", "==", "~=",
-  "and", "or"}
+local operators = {"+", "-", "*", "/", "//", "%", "^", "..", "&", "|", "~", "<<", ">>", "<", "<=", ">", ">=", "==",
+  "~=", "and", "or"}
 local fields = {"a", "b", "c", "x", "y", "z", "n", "name", "foo", "m", "len", "i1", "i2", "i3", "i4", "i5",
   "a_long_name_that_is_still_short_for_lua"}
 
@@ -136,9 +137,10 @@ local library = {"string.format('$d', $a)", "string.format('$d$d', $e, $a)", "to
   "(load('return ' .. $q))", "utf8.char(72, 228, 8364)", "utf8.len($q)", "string.pack('<d', $e)",
   "string.pack('>i2s1', $e, $q)", "assert($a)", "type($e)"}
 
-local expressions = {"($e OP $e)", "($e OP $e)", "($e OP $e)", "(-$e)", "(#$e)", "(not $e)", "(~$e)", "$t.$f", "($e).$f",
-  "$t[$e]", "($e)[$e]", "id($a)", "($e):m($a)", "($e):foo()", "($e):sub($n)", "$c", "$c", "$c", "LIB", "LIB", "LIB",
-  "LIB", "(function(...) $s return $e end)($a)", "$v .. $v .. '/' .. $v", "'p' .. 1.5 .. $v .. 12 .. $g .. ''"}
+local expressions = {"($e OP $e)", "($e OP $e)", "($e OP $e)", "(-$e)", "(#$e)", "(not $e)", "(~$e)", "$t.$f",
+  "($e).$f", "$t[$e]", "($e)[$e]", "id($a)", "($e):m($a)", "($e):foo()", "($e):sub($n)", "$c", "$c", "$c", "LIB",
+  "LIB", "LIB", "LIB", "(function(...) $s return $e end)($a)", "$v .. $v .. '/' .. $v",
+  "'p' .. 1.5 .. $v .. 12 .. $g .. ''"}
 
 local yielding = {"out(y + 1)", "out(1 - y)", "out(y.foo)", "y.foo = 1", "out(y < z)", "out(y <= 1)", "out(y == z)",
   "out(#y)", "out('a' .. y .. 'b')", "out(y(1, 2))", "out(-y)", "do local c <close> = y end",
@@ -167,19 +169,22 @@ local statements = {"$g = $e", "$g = $e", "$t.$f = $e", "$t[$e] = $e", "$t[$n] =
     if i == 3 then break end end; out(fs[1](), fs[1](5), fs[2](), fs[3](g1))",
   "resumed(function(...) $b local r = coroutine.yield($a) $b return r end, $a)",
   "resumed(function() local y, z = newY(), newY(); YIELD; YIELD; YIELD end)",
-  "hooked('l', 0, function(...)\n$b\n$s\nreturn $e end, $a)", "hooked('cr', 0, function(...)\n$s\n$s return $e end, $a)",
-  "hooked('', $n, function()\n$b\nreturn $e end)", "hooked('crl', 7, function()\n$s\n$s\nend)",
-  "local a, b, c = $a; a, b = b, a; t1[1], t1[2] = a, c; out(a, b, c)",
+  "hooked('l', 0, function(...)\n$b\n$s\nreturn $e end, $a)",
+  "hooked('cr', 0, function(...)\n$s\n$s return $e end, $a)", "hooked('', $n, function()\n$b\nreturn $e end)",
+  "hooked('crl', 7, function()\n$s\n$s\nend)", "local a, b, c = $a; a, b = b, a; t1[1], t1[2] = a, c; out(a, b, c)",
   "local function f(n, ...) burn(); if n == 0 then return $e end; $s return f(n - 1, ...) end; out(f($n))",
   "local function f(n, ...) burn(); if n == 0 then return ... end; return (f(n - 1, n, ...)) end; out(f($n, $a))",
   "(function() local i = 0; ::top:: i = i + 1; burn(); do $s end if i < 3 then goto top end end)()",
   "table.sort(t2)", "table.sort($c, function(a, b) return a > b end)", "table.sort($e)", "collectgarbage()",
-  "collectgarbage('step')", "collectgarbage('incremental')", "collectgarbage('generational')", "t2 = {10, 20, 30, 40}",
-  "t1 = {}", "g3 = {1, 2, 3, x = 1, y = 'yy'}", "t3 = {a = 1, b = 2}",
-  "local p = $c; for i = 1, 20 do p[i] = i end; out(p, #p)", "local p = {}; for i = 1, 9$n do p['f' .. i % 7$n] = i end; out(p)",
-  "local p = $v; for i = 1, 12 do p[#p + 1] = i * 0.5 end; out(p)", "local p = {}; for i = 9, 1, -1 do p[i] = {i} end; out(#p)",
-  "local s = ''; for i = 1, 2$n do s = s .. i .. ',' end; out(s)", "local s = $q; for i = 1, $n do s = s .. $q .. i / 4 end; out(s)",
-  "local _ = LIB", "id($a)", "out(pcall(error, $e))", "if g1 then error($e) end",
+  "collectgarbage('step')", "collectgarbage('incremental')", "collectgarbage('generational')",
+  "t2 = {10, 20, 30, 40}", "t1 = {}", "g3 = {1, 2, 3, x = 1, y = 'yy'}", "t3 = {a = 1, b = 2}",
+  "local p = $c; for i = 1, 20 do p[i] = i end; out(p, #p)",
+  "local p = {}; for i = 1, 9$n do p['f' .. i % 7$n] = i end; out(p)",
+  "local p = $v; for i = 1, 12 do p[#p + 1] = i * 0.5 end; out(p)",
+  "local p = {}; for i = 9, 1, -1 do p[i] = {i} end; out(#p)",
+  "local s = ''; for i = 1, 2$n do s = s .. i .. ',' end; out(s)",
+  "local s = $q; for i = 1, $n do s = s .. $q .. i / 4 end; out(s)", "local _ = LIB", "id($a)",
+  "out(pcall(error, $e))", "if g1 then error($e) end",
   "out(debug.getinfo(1, 'l').currentline, debug.getinfo(1, 'n').name)"}
 
 local depth = 0
