@@ -33,6 +33,16 @@ Available options are:
   -         stop handling options and execute stdin
 ";
 
+/// How Lua separates folders.
+const SEPARATOR: char = std::path::MAIN_SEPARATOR;
+
+/// What a run wrote, standard output first, with lines that end in a newline on any system; and its exit code.
+fn outcome(command: &mut Command) -> (String, String, Option<i32>) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
 /// A folder with the scripts that the tests run, the working directory of every run.
 struct Scripts(TempDir);
 
@@ -68,15 +78,8 @@ impl Scripts {
     fn expect<A: AsRef<OsStr>>(&self, arguments: &[A], stdin: &str, stdout: &str, stderr: &str, code: i32) {
         for program in PROGRAMS {
             let shown: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
-            let output = self
-                .command(program)
-                .args(arguments)
-                .write_stdin(stdin)
-                .output()
-                .unwrap_or_else(|error| panic!("{program} {shown:?}: {error}"));
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
             assert_eq!(
-                (text(output.stdout), text(output.stderr), output.status.code()),
+                outcome(self.command(program).args(arguments).write_stdin(stdin)),
                 (stdout.replace("{prog}", program), stderr.replace("{prog}", program), Some(code)),
                 "{program} {shown:?}"
             );
@@ -94,8 +97,9 @@ fn code_libraries_and_scripts_run_in_the_order_given() {
     let scripts = Scripts::new();
     scripts.expect(&["-eprint(1)", "-ea=3", "-e", "print(a)"], "", "1\n3\n", "", 0);
     scripts.expect(&["-e", "X=1", "ok.lua"], "", "ok\t1\n", "", 0);
-    scripts.expect(&["-l", "mod", "-e", "print(mod.x)"], "", "loading\tmod\t./mod.lua\n15\n", "", 0);
-    scripts.expect(&["-lg=mod", "-e", "print(g.x, mod)"], "", "loading\tmod\t./mod.lua\n15\tnil\n", "", 0);
+    let loading = format!("loading\tmod\t.{SEPARATOR}mod.lua\n");
+    scripts.expect(&["-l", "mod", "-e", "print(mod.x)"], "", &format!("{loading}15\n"), "", 0);
+    scripts.expect(&["-lg=mod", "-e", "print(g.x, mod)"], "", &format!("{loading}15\tnil\n"), "", 0);
     scripts.expect(&["-l", "m=math", "-e", "print(m == math)"], "", "true\n", "", 0);
     scripts.expect(&["-v"], "", COPYRIGHT, "", 0);
     scripts.expect(&["-v", "-e", "print'x'"], "", &format!("{COPYRIGHT}x\n"), "", 0);
@@ -227,11 +231,12 @@ fn a_missing_library_is_reported_with_the_places_searched() {
     for program in PROGRAMS {
         let mut command = scripts.command(program);
         command.env("LUA_PATH", "./?.x").env("LUA_CPATH", "./?.y").args(["-l", "no.such"]);
-        command.assert().code(1).stdout("").stderr(format!(
-            "{program}: module 'no.such' not found:\n\tno field package.preload['no.such']\n\tno file './no/such.x'\n\t\
-             no file './no/such.y'\n\tno file './no.y'\nstack traceback:\n\t\
-             [C]: in function 'require'\n\t[C]: in ?\n"
-        ));
+        let message = format!(
+            "{program}: module 'no.such' not found:\n\tno field package.preload['no.such']\n\t\
+             no file './no{SEPARATOR}such.x'\n\tno file './no{SEPARATOR}such.y'\n\tno file './no.y'\n\
+             stack traceback:\n\t[C]: in function 'require'\n\t[C]: in ?\n"
+        );
+        assert_eq!(outcome(&mut command), (String::new(), message, Some(1)));
     }
 }
 
@@ -240,10 +245,7 @@ fn lua_init_runs_first_and_its_errors_end_the_program() {
     let scripts = Scripts::new();
     for program in PROGRAMS {
         let run = |environment: &[(&str, &str)], arguments: &[&str]| {
-            let output = scripts.command(program).envs(environment.iter().copied()).args(arguments).output();
-            let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
-            let text = |bytes| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
-            (text(&output.stdout), text(&output.stderr), output.status.code())
+            outcome(scripts.command(program).envs(environment.iter().copied()).args(arguments))
         };
         let ok = |text: &str| (text.to_owned(), String::new(), Some(0));
         assert_eq!(run(&[("LUA_INIT", "X=tonumber(arg[1])")], &["ok.lua", "3.2"]), ok("ok\t3.2\n"));
@@ -355,15 +357,14 @@ fn help_and_version_are_shown_wherever_an_option_may_stand() {
     let scripts = Scripts::new();
     for program in PROGRAMS {
         let name = Path::new(program).file_stem().and_then(OsStr::to_str).expect("a name");
-        let help = scripts.command(program).args(["-W", "--help", "-nonsense"]).output().expect("a run");
-        let text = String::from_utf8(help.stdout).expect("text");
-        assert!(help.status.success() && help.stderr.is_empty());
+        let (text, errors, code) = outcome(scripts.command(program).args(["-W", "--help", "-nonsense"]));
+        assert_eq!((errors.as_str(), code), ("", Some(0)));
         for part in ["Usage: ", "  -e <stat>", "  -E ", "Examples:\n", "--version", "LUA_INIT", name] {
             assert!(text.contains(part), "{program} --help lacks {part}:\n{text}");
         }
         assert_eq!(text.contains("--pool-check"), name == "lua54_pool", "{text}");
         let version = format!("{name} {}\n{COPYRIGHT}", env!("CARGO_PKG_VERSION"));
-        scripts.command(program).args(["-i", "--version"]).assert().success().stdout(version).stderr("");
+        assert_eq!(outcome(scripts.command(program).args(["-i", "--version"])), (version, String::new(), Some(0)));
     }
 }
 
@@ -373,14 +374,10 @@ fn pool_options_belong_to_lua54_pool_alone() {
     let [plain, pool] = PROGRAMS;
     let usage = USAGE.replace("{prog}", plain);
     let message = format!("{plain}: unrecognized option '--pool-check'\n{usage}");
-    scripts.command(plain).args(["--pool-check", "ok.lua"]).assert().code(1).stdout("").stderr(message);
-    scripts
-        .command(pool)
-        .args(["--pool-check", "args.lua"])
-        .assert()
-        .success()
-        .stderr("")
-        .stdout(format!("-2={pool};-1=--pool-check;0=args.lua;\n"));
+    let run = |program, arguments: [&str; 2]| outcome(scripts.command(program).args(arguments));
+    assert_eq!(run(plain, ["--pool-check", "ok.lua"]), (String::new(), message, Some(1)));
+    let printed = format!("-2={pool};-1=--pool-check;0=args.lua;\n");
+    assert_eq!(run(pool, ["--pool-check", "args.lua"]), (printed, String::new(), Some(0)));
     let message = format!("{pool}: unexpected value 'x' for '--pool-check' found; no more were expected\n");
-    scripts.command(pool).args(["--pool-check=x", "ok.lua"]).assert().code(1).stdout("").stderr(message);
+    assert_eq!(run(pool, ["--pool-check=x", "ok.lua"]), (String::new(), message, Some(1)));
 }
