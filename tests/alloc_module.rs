@@ -1,18 +1,22 @@
 //! The Lua module `alloc` in both programs.
 #![cfg(feature = "programs")]
 
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
 use assert_cmd::Command;
+use support::text;
 
 fn run(program: &str, script: &str) -> String {
     run_with(program, &[], script)
 }
 
-/// What a script prints that is run with options; lines end in a newline on any system.
+/// What a script prints that is run with options.
 fn run_with(program: &str, options: &[&str], script: &str) -> String {
     let output = Command::new(program).args(options).args(["-e", script]).output().expect("the program starts");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).expect("text").replace("\r\n", "\n")
+    text(&output.stdout)
 }
 
 const BOTH: [&str; 2] = [env!("CARGO_BIN_EXE_lua54"), env!("CARGO_BIN_EXE_lua54_pool")];

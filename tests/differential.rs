@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use generator::{Seeded, program};
-use support::outcome::Outcome;
-use support::{PROGRAMS, official_suite, scratch, tail};
+use support::outcome::{Outcome, in_batches};
+use support::{PROGRAMS, official_suite, package, scratch, tail};
 
 /// How often garbage is collected: on average every so many instructions over two.
 #[derive(Clone, Copy)]
@@ -57,10 +57,6 @@ fn well_on_both(folder: &Path, stress: Option<Stress>, arguments: &[&str]) {
     let outcome = same_on_both(folder, stress, arguments);
     assert!(outcome.status.success(), "{arguments:?}: {}\n{}", outcome.status, tail(&outcome.stderr, 10));
     assert!(!outcome.stdout.is_empty(), "{arguments:?} printed nothing");
-}
-
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The scripts that use all of the library, with their prelude.
@@ -216,7 +212,7 @@ fn files_of_the_official_suite_while_garbage_is_collected() {
     }
 }
 
-/// Runs generated programs, several in one go: starting a program costs more than most of them.
+/// Runs generated programs.
 fn generated(seeds: std::ops::Range<u64>, stressed: bool) {
     let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
     let names: Vec<String> = seeds
@@ -227,11 +223,8 @@ fn generated(seeds: std::ops::Range<u64>, stressed: bool) {
             name
         })
         .collect();
-    fs::write(folder.path().join("all.lua"), "for i = 1, #arg do print(arg[i]); print(pcall(dofile, arg[i])) end")
-        .expect("a file");
-    for (seed, names) in (1..).zip(names.chunks(25)) {
+    for (seed, arguments) in (1..).zip(in_batches(folder.path(), &names)) {
         let stress = stressed.then_some(Stress { seed, period: 150 });
-        let arguments: Vec<&str> = std::iter::once("all.lua").chain(names.iter().map(String::as_str)).collect();
         well_on_both(folder.path(), stress, &arguments);
     }
 }
@@ -298,9 +291,8 @@ fn a_release_build_with_gcc_is_trained() {
 
 #[test]
 fn the_workload_of_the_training_ends_well_and_prints_the_same_on_both() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let printed = PROGRAMS.map(|(_, program)| {
-        let outcome = run(program, package, None, &["src/training/workload.lua"]);
+        let outcome = run(program, package(), None, &["src/training/workload.lua"]);
         assert!(outcome.status.success() && outcome.stderr.is_empty(), "{}", outcome.stderr);
         assert!(!outcome.stdout.is_empty());
         outcome.stdout

@@ -1,23 +1,27 @@
 //! One test for each bug of Lua 5.4.4 that a `vendor/fix-*.patch` repairs, by the name of its patch. Without its
 //! patch each of them fails: `cargo test --no-default-features --features programs --test lua_fixes -- --ignored`
-//! runs them over the untouched 5.4.4.
+//! runs them over 5.4.4 without our fixes.
 //!
 //! A script in `lua_fixes/` that prints "ok" is run by both programs. Where the bug shows only through the C API,
 //! the script loads the C module `probe`; where a program survives it unharmed, or memory has to run out at the
 //! right moment, `host.c` runs it with an allocator that notices.
 #![cfg(feature = "programs")]
 
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
+use support::text;
 
 /// Runs `lua_fixes/SCRIPT.lua` by both programs.
 fn check_with_programs(script: &str) {
     for program in ["lua54", "lua54_pool"] {
         let output = run(program, script).assert().success();
-        assert_eq!(String::from_utf8_lossy(&output.get_output().stdout).trim_end(), "ok", "{program}");
+        assert_eq!(text(&output.get_output().stdout), "ok\n", "{program}");
     }
 }
 

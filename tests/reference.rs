@@ -10,12 +10,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use support::outcome::Outcome;
-use support::{PROGRAMS, c_compiler, scratch, tail};
-
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use support::outcome::{Outcome, in_batches};
+use support::{PROGRAMS, c_compiler, package, scratch, tail};
 
 /// The reference, compiled from sources that build.rs has written.
 fn reference() -> &'static Path {
@@ -54,20 +50,17 @@ fn as_the_reference_does(folder: &Path, arguments: &[&str]) -> String {
     expected.stdout
 }
 
-/// Has programs generated and runs them, several in one go: starting a program costs more than most of them.
+/// Has programs generated and runs them.
 fn generated_programs(numbers: RangeInclusive<u32>) {
     let folder = tempfile::tempdir_in(scratch()).expect("a scratch folder");
     let path = |name: &str| package().join("tests/differential").join(name).display().to_string();
     let [first, last] = [numbers.start(), numbers.end()].map(u32::to_string);
     let generated = Outcome::of(reference(), folder.path(), &[&path("generate.lua"), &first, &last, "."]);
     assert!(generated.status.success(), "{}", generated.stderr);
-    let all = "for i = 1, #arg do print(arg[i], pcall(dofile, arg[i])) end";
-    fs::write(folder.path().join("all.lua"), all).expect("a file");
     let names: Vec<String> = numbers.map(|number| format!("program{number}.lua")).collect();
-    for names in names.chunks(25) {
-        let arguments: Vec<&str> = std::iter::once("all.lua").chain(names.iter().map(String::as_str)).collect();
+    for arguments in in_batches(folder.path(), &names) {
         let printed = as_the_reference_does(folder.path(), &arguments);
-        for name in names {
+        for name in &arguments[1..] {
             let end = format!("{name}\ttrue");
             assert!(printed.lines().any(|line| line == end), "{name} should end well: {}", tail(&printed, 20));
         }

@@ -6,7 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use support::text;
 use tempfile::TempDir;
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+#[path = "../support/mod.rs"]
+mod support;
 
 #[cfg(unix)]
 mod reference;
@@ -36,10 +41,9 @@ Available options are:
 /// How Lua separates folders.
 const SEPARATOR: char = std::path::MAIN_SEPARATOR;
 
-/// What a run wrote, standard output first, with lines that end in a newline on any system; and its exit code.
+/// What a run wrote, standard output first, and its exit code.
 fn outcome(command: &mut Command) -> (String, String, Option<i32>) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
     (text(&output.stdout), text(&output.stderr), output.status.code())
 }
 

@@ -7,13 +7,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{PROGRAMS, Scripts};
+use crate::{PROGRAMS, Scripts, outcome};
 
 /// Runs a shell line in which `$0` is the program, and gives what it wrote to the two streams.
 fn shell(scripts: &Scripts, program: &str, line: &str) -> (String, String) {
-    let output = scripts.command("/bin/sh").args(["-c", line, program]).output().expect("a shell");
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
+    let (out, err, _) = outcome(scripts.command("/bin/sh").args(["-c", line, program]));
+    (out, err)
 }
 
 /// Starts `program -e code` with pipes for its output.

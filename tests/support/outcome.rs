@@ -1,5 +1,6 @@
 //! What a run of a Lua program came to, to compare it with that of another.
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -27,6 +28,14 @@ impl Outcome {
             stderr: without_addresses(&String::from_utf8_lossy(&output.stderr)),
         }
     }
+}
+
+/// The arguments that run scripts of a folder, several in one go: starting a program costs more than most of them. Each
+/// is printed with how it ended.
+pub fn in_batches<'a>(folder: &Path, scripts: &'a [String]) -> impl Iterator<Item = Vec<&'a str>> {
+    let all = "for i = 1, #arg do print(arg[i], pcall(dofile, arg[i])) end";
+    fs::write(folder.join("all.lua"), all).expect("a file");
+    scripts.chunks(25).map(|scripts| std::iter::once("all.lua").chain(scripts.iter().map(String::as_str)).collect())
 }
 
 /// `table: 0x55d0c0de` becomes `table: 0x`.
