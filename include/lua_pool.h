@@ -160,6 +160,8 @@ typedef struct lua_pool_statistics {
                                to the system */
   uint64_t memory_calls;    /* calls for memory so far: map, unmap, remap,
                                purge, of the system or the host's own */
+  uint64_t mixed_bytes;     /* the part of used_bytes in chunks whose blocks
+                               are of any size: sparse ones become mixed */
 } lua_pool_statistics;
 
 

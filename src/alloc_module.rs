@@ -70,14 +70,15 @@ unsafe extern "C-unwind" fn name(state: *mut lua_State) -> c_int {
     1
 }
 
-/// `alloc.getStat()`: a list with a table for each size class, and `cacheMem`, the bytes of all their chunks.
+/// `alloc.getStat()`: a list with a table for each size class, and `cacheMem`, the bytes of all chunks.
 unsafe extern "C-unwind" fn get_stat(state: *mut lua_State) -> c_int {
     // SAFETY: called by Lua as a function of the module.
     unsafe {
         // The figures are taken before the tables that report them are made.
-        let classes = pool(state).map_or([ClassStats::default(); CLASS_COUNT - 1], |pool| pool.stats().classes);
+        let figures = pool(state).map(|pool| pool.stats());
+        let mut chunk_bytes = figures.as_ref().map_or(0, |stats| stats.mixed_bytes);
+        let classes = figures.map_or([ClassStats::default(); CLASS_COUNT - 1], |stats| stats.classes);
         lua_createtable(state, classes.len() as c_int, 1);
-        let mut chunk_bytes = 0;
         for (class, index) in classes.iter().zip(1..) {
             lua_createtable(state, 0, 8);
             set_integer(state, c"blockSize", class.block_size as u64);
@@ -280,7 +281,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         let hardened = pool(state).is_some_and(|pool| pool.is_hardened());
         let requested = requested_bytes(state);
         let value = |get: fn(&PoolStats) -> u64| figures.as_ref().map_or(0, |(stats, _)| get(stats));
-        lua_createtable(state, 0, 20);
+        lua_createtable(state, 0, 21);
         set_integer(state, c"live", value(|stats| stats.live_bytes));
         let requested = figures.as_ref().map_or(0, |_| requested);
         set_integer(state, c"requested", requested);
@@ -291,6 +292,7 @@ unsafe extern "C-unwind" fn stats(state: *mut lua_State) -> c_int {
         set_integer(state, c"committed", value(|stats| stats.used_bytes + stats.cached_bytes));
         set_integer(state, c"mapped", value(|stats| stats.mapped_bytes));
         set_integer(state, c"resident", figures.as_ref().map_or(0, |&(_, resident)| resident));
+        set_integer(state, c"mixed", value(|stats| stats.mixed_bytes));
         set_integer(state, c"holes", value(|stats| stats.hole_bytes));
         set_integer(state, c"purged", value(|stats| stats.purged_bytes));
         set_integer(state, c"calls", value(|stats| stats.memory_calls));

@@ -77,6 +77,8 @@ pub struct lua_pool_statistics {
     pub hole_bytes: u64,
     /// Calls made so far for memory: map, unmap, remap, purge.
     pub memory_calls: u64,
+    /// Bytes of chunks whose blocks are of any size.
+    pub mixed_bytes: u64,
 }
 
 /// The version of the library, as "MAJOR.MINOR.PATCH".
@@ -179,6 +181,7 @@ pub(crate) fn statistics(raw: &RawPool) -> lua_pool_statistics {
         limit_refusals: stats.limit_refusals,
         hole_bytes: stats.hole_bytes,
         memory_calls: stats.memory_calls,
+        mixed_bytes: stats.mixed_bytes,
     }
 }
 

@@ -10,10 +10,10 @@ use super::size_class::Class;
 
 /// The books of one size class.
 ///
-/// An allocation list may have blocks of a larger class, see [`RawPool::donor`](super::RawPool); books are kept by the
-/// class that the block's chunk is of. Identities, with what [`Bootstrap`](super::bootstrap::Bootstrap) counts added to
+/// When there is no memory, an allocation list may have blocks of a larger class; books are kept by the class that the
+/// block is of. Identities, with what [`Bootstrap`](super::bootstrap::Bootstrap) counts added to
 /// both: allocations = `handed` - blocks on allocation lists; frees = `returned` + the sum of `free_count()` over the
-/// class's chunks; live = allocations - frees.
+/// class's chunks + its blocks on the lists of mixed chunks; live = allocations - frees.
 #[repr(C)]
 pub struct ClassState {
     /// Chunks that have freed blocks.
@@ -33,8 +33,6 @@ pub struct ClassState {
     pub parked: *mut FreeBlock,
     /// Length of `parked`.
     pub parked_count: u32,
-    /// `chunk_clock` when the class last took a list, to tell classes in use from those that only hold memory.
-    pub last_taken: u64,
 }
 
 impl ClassState {
@@ -47,7 +45,6 @@ impl ClassState {
         chunks_released: 0,
         parked: ptr::null_mut(),
         parked_count: 0,
-        last_taken: 0,
     };
 
     /// The next blocks, of `size` bytes and no more than `most`, of the chunk being carved.

@@ -5,6 +5,7 @@ use core::ptr;
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, HEADER_SIZE, header_of};
 use super::raw::RawPool;
 use super::segment::FIRST_UNIT_START;
+use super::size_class::block_size;
 
 /// What the memory behind a [`ChunkHeader`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +13,14 @@ use super::segment::FIRST_UNIT_START;
 pub enum ChunkKind {
     /// Blocks of one size class.
     Small = 1,
+    /// Blocks of any size class, see `mixed`.
+    Mixed = 2,
     /// The pool's first unit: the pool itself and the first blocks of every class.
-    Bootstrap = 2,
+    Bootstrap = 3,
     /// A large block in a run of units of a segment.
-    Run = 3,
+    Run = 4,
     /// A large block that is a mapping of its own.
-    Direct = 4,
+    Direct = 5,
 }
 
 /// `cursor` of a chunk with nothing left to carve.
@@ -96,6 +99,24 @@ pub fn block_ranges(header: *mut ChunkHeader, unit: usize) -> [core::ops::Range<
     }
     let color = header.addr() & (CHUNK_SIZE - 1);
     [color + HEADER_SIZE..CHUNK_SIZE, 0..color]
+}
+
+/// Those parts of them that blocks have been carved from so far, each as long as its blocks.
+///
+/// # Safety
+/// `header` is the live header of a chunk of small blocks.
+pub unsafe fn carved_ranges(header: *mut ChunkHeader) -> [core::ops::Range<usize>; 2] {
+    // SAFETY: the caller's promise.
+    let (class, unit, cursor) = unsafe { ((*header).class, (*header).unit, (*header).cursor) };
+    let size = block_size(class as usize);
+    let [behind, before] = block_ranges(header, unit as usize);
+    let whole = |range: &core::ops::Range<usize>| range.end - (range.end - range.start) % size;
+    let cursor = cursor as usize;
+    match cursor {
+        _ if cursor == EXHAUSTED as usize => [behind.start..whole(&behind), before.start..whole(&before)],
+        _ if cursor >= behind.start => [behind.start..cursor, 0..0],
+        _ => [behind.start..whole(&behind), before.start..cursor],
+    }
 }
 
 /// Takes the first `count` of the chunk's free blocks off its list, fewer than there are. The chunk stays in its queue.

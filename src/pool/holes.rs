@@ -6,7 +6,7 @@
 
 use core::ptr::{self, NonNull};
 
-use super::chunk::{block_ranges, unit_base};
+use super::chunk::{block_ranges, carved_ranges, unit_base};
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock};
 use super::purge::PurgeMode;
 use super::raw::RawPool;
@@ -46,6 +46,20 @@ pub(super) struct Holes {
     pause: u32,
 }
 
+impl Holes {
+    /// Counts pages that became holes.
+    pub fn count_purged(&mut self, pages: usize) {
+        self.pages += pages;
+        self.purged_pages += pages as u64;
+    }
+
+    /// Counts holes that are in use again.
+    pub fn count_filled(&mut self, pages: usize) {
+        self.pages -= pages;
+        self.filled_pages += pages as u64;
+    }
+}
+
 impl ChunkHeader {
     /// The holes of a chunk of small blocks: bit p is its page p.
     pub fn holes(&self) -> u16 {
@@ -63,7 +77,7 @@ impl ChunkHeader {
 }
 
 /// The pages that `size` bytes at `offset` touch.
-fn pages_of(offset: usize, size: usize) -> u16 {
+pub(super) fn pages_of(offset: usize, size: usize) -> u16 {
     let (first, last) = (offset / PAGE_SIZE, (offset + size - 1) / PAGE_SIZE);
     (u16::MAX >> (PAGES - 1 - last)) & (u16::MAX << first)
 }
@@ -71,22 +85,40 @@ fn pages_of(offset: usize, size: usize) -> u16 {
 /// Offsets of the blocks carved so far from the chunk's first range, which has all of its pages but the first.
 fn carved_offsets(header: *mut ChunkHeader, size: usize) -> impl DoubleEndedIterator<Item = usize> {
     // SAFETY: callers pass live headers of chunks of small blocks.
-    let (range, cursor) =
-        unsafe { (block_ranges(header, (*header).unit as usize)[0].clone(), (*header).cursor as usize) };
-    let end = if cursor >= range.start && cursor < range.end { cursor } else { range.end };
-    let count = (end - range.start) / size;
-    (0..count).map(move |index| range.start + index * size)
+    let [range, _] = unsafe { carved_ranges(header) };
+    // A number of steps that is known makes walking backwards cheap.
+    (0..range.len() / size).map(move |index| range.start + index * size)
 }
 
 /// A bit for every place in a chunk where a block may start.
-struct BlockSet([u64; CHUNK_SIZE / 8 / 64]);
+pub(super) struct BlockSet([u64; CHUNK_SIZE / 8 / 64]);
 
 impl BlockSet {
+    /// The free blocks on a chunk's list, and how many those are.
+    ///
+    /// # Safety
+    /// `header` is the live header of a chunk of small blocks.
+    pub unsafe fn free_of(header: *mut ChunkHeader) -> (BlockSet, u32) {
+        let base = unit_base(header);
+        let mut free = BlockSet([0; CHUNK_SIZE / 8 / 64]);
+        let mut count = 0;
+        // SAFETY: the caller's promise; blocks on the list lie in this chunk.
+        unsafe {
+            let mut block = (*header).free;
+            while !block.is_null() {
+                free.insert(block.addr() - base.addr());
+                count += 1;
+                block = (*block).next;
+            }
+        }
+        (free, count)
+    }
+
     fn insert(&mut self, offset: usize) {
         self.0[offset / 512] |= 1 << (offset / 8 % 64);
     }
 
-    fn contains(&self, offset: usize) -> bool {
+    pub fn contains(&self, offset: usize) -> bool {
         self.0[offset / 512] & (1 << (offset / 8 % 64)) != 0
     }
 }
@@ -103,12 +135,7 @@ impl RawPool {
         unsafe {
             let class = (*header).class as usize;
             let size = block_size(class);
-            let mut free = BlockSet([0; CHUNK_SIZE / 8 / 64]);
-            let mut block = (*header).free;
-            while !block.is_null() {
-                free.insert(block.addr() - base.addr());
-                block = (*block).next;
-            }
+            let (free, before) = BlockSet::free_of(header);
 
             // The first page has the header. A page that is not carved to its end, or has no block, has nothing to give.
             let mut kept: u16 = 1;
@@ -133,7 +160,6 @@ impl RawPool {
 
             // The list anew, in address order, without the blocks in holes. Those of the first page stay on it.
             (*header).set_holes(old | fresh);
-            let before = (*header).free_count();
             let (mut list, mut listed) = (ptr::null_mut::<FreeBlock>(), 0);
             let mut keep = |offset: usize| {
                 let block = base.add(offset).cast::<FreeBlock>();
@@ -174,8 +200,7 @@ impl RawPool {
                 self.segments.memory.purge(start, count as usize * PAGE_SIZE);
             }
             let pages = fresh.count_ones() as usize;
-            self.holes.pages += pages;
-            self.holes.purged_pages += pages as u64;
+            self.holes.count_purged(pages);
             pages
         }
     }
@@ -193,8 +218,7 @@ impl RawPool {
                 let filled = (*header).holes() & (*header).holes().wrapping_neg();
                 let left = (*header).holes() & !filled;
                 (*header).set_holes(left);
-                self.holes.pages -= 1;
-                self.holes.filled_pages += 1;
+                self.holes.count_filled(1);
                 // A block that reaches into another hole comes with that one.
                 for offset in carved_offsets(header, size).rev() {
                     if pages_of(offset, size) & filled != 0 && !(*header).in_hole(offset, size) {
@@ -256,6 +280,7 @@ impl RawPool {
                 }
             }
         });
+        self.purge_mixed_pages();
         (self.holes.purged_pages - before) as usize * PAGE_SIZE
     }
 
@@ -269,7 +294,7 @@ impl RawPool {
             }
             PurgeMode::Auto => {}
         }
-        let mut sparse = 0;
+        let mut sparse = self.sparse_mixed_bytes();
         self.for_each_partly_used(|_, header| {
             // SAFETY: as `for_each_partly_used` promises.
             let header = unsafe { &*header };

@@ -9,6 +9,7 @@
 //! - `chunk`: carving blocks from a unit, and the queue of chunks that have free ones,
 //! - `books`: the books of size classes that have chunks,
 //! - `bootstrap`: the first few blocks of every class, side by side in the pool's first unit,
+//! - `mixed`: sparse chunks that serve all sizes, with a map of what is in use,
 //! - `holes`: pages given back from inside chunks in use,
 //! - `large`: blocks of more than [`layout::SMALL_MAX`] bytes,
 //! - `source`: the system's memory, or the user's own; `memory`: a pool's way to it, by its group if it is in one,
@@ -34,6 +35,7 @@ mod holes;
 mod large;
 pub mod layout;
 mod memory;
+mod mixed;
 mod owner;
 mod purge;
 mod raw;

@@ -99,6 +99,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Sizes drift while some blocks of every age survive: chunks become mixed.
+    #[test]
+    fn drifting_sizes_agree_with_the_model(
+        eras in prop::collection::vec((1usize..130, 2000usize..6000, 3usize..40, any::<bool>()), 3..9),
+        start in 0usize..1000,
+    ) {
+        let mut model = Model::new(0);
+        let mut size = start;
+        for (drift, count, survivors, collects) in eras {
+            size = 16 + (size + drift) % 1000;
+            for number in 0..count {
+                model.apply(&Request::Allocate { tag: 4, size: size + number % 5 * 24 });
+            }
+            model.check();
+            for pick in 0..count {
+                if pick % survivors != 0 {
+                    model.apply(&Request::Free { pick: pick.wrapping_mul(2_654_435_761), osize: OldSize::True });
+                }
+            }
+            for pick in 0..200 {
+                let size = size + pick % 300;
+                model.apply(&Request::Resize { pick: pick * 7919, size, osize: OldSize::True });
+            }
+            if collects {
+                model.apply(&Request::FullCollection);
+            }
+            model.check();
+        }
+        model.check_no_overlap();
+        model.finish();
+    }
+}
+
 #[test]
 fn nothing_is_nothing() {
     let mut model = Model::new(1);

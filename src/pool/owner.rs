@@ -70,6 +70,16 @@ impl RawPool {
                 let waits = listed(self.classes[class].parked, block) || listed(self.bootstrap.ranges(), block);
                 if waits || self.on_allocation_list(block, class) { Err(NotLive::Freed) } else { Ok(()) }
             }
+            kind if kind == ChunkKind::Mixed as u8 => {
+                // SAFETY: a mixed chunk, as its header says.
+                match unsafe { RawPool::class_in_mixed(header, block) } {
+                    // What is free there is of no block any more.
+                    0 if unsafe { RawPool::is_free_in_mixed(header, block) } => Err(NotLive::Freed),
+                    0 => Err(NotLive::Inside),
+                    class if listed(chunk.free, block) || self.on_allocation_list(block, class) => Err(NotLive::Freed),
+                    _ => Ok(()),
+                }
+            }
             kind => {
                 let kind = if kind == ChunkKind::Direct as u8 { ChunkKind::Direct } else { ChunkKind::Run };
                 let start = RawPool::large_start(header, kind, chunk.unit as usize);

@@ -9,6 +9,7 @@ use super::hardened::Hardened;
 use super::holes::Holes;
 use super::layout::{AllocationLists, CHUNK_SIZE, ChunkHeader, FreeBlock, SMALL_MAX, header_of};
 use super::memory::Memory;
+use super::mixed::Mixed;
 use super::sample::{Core, Sampler};
 use super::segment::Segments;
 use super::size_class::{Class, block_size, class_of, class_of_aligned};
@@ -32,8 +33,8 @@ pub struct LargeBooks {
 /// A pool, as it lies in its own first unit: all of it that an idle state needs. All zero at first but for a few fields.
 ///
 /// The accounting identity, which [`RawPool::verify`] checks: every unit mapped is used or free; every used unit is
-/// the bootstrap unit, a chunk of one class, or part of a large block; every block carved is live, on its class's
-/// allocation list, or on its chunk's free list, and on one of them only.
+/// the bootstrap unit, a chunk of one class, a mixed chunk, or part of a large block; every block carved is live, on its
+/// class's allocation list, or on its chunk's free list, and on one of them only.
 #[repr(C)]
 pub struct RawPool {
     /// Must stay first: the C fast path takes the pool's address for the address of the lists.
@@ -47,10 +48,9 @@ pub struct RawPool {
     pub(super) hardened: *mut Hardened,
     /// The pool ends with its only state: whoever closes the state drops the pool right afterwards.
     pub ends_with_state: bool,
-    /// Chunks acquired by all classes, ever.
-    pub(super) chunk_clock: u64,
     pub(super) classes: ClassBooks,
     pub(super) holes: Holes,
+    pub(super) mixed: Mixed,
     /// What the Lua core on this pool can tell; null if it is none with the fast path.
     pub(super) core: *const Core,
     /// The profile that is on.
@@ -176,6 +176,7 @@ impl RawPool {
         unsafe {
             match (*header).kind {
                 kind if kind == ChunkKind::Bootstrap as u8 => self.bootstrap.class_at(self.base(), block),
+                kind if kind == ChunkKind::Mixed as u8 => RawPool::class_in_mixed(header, block),
                 _ => (*header).class as Class,
             }
         }

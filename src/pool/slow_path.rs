@@ -11,19 +11,6 @@ use super::raw::{RawPool, corrupt};
 use super::size_class::{Class, block_size};
 use crate::faults;
 
-/// A class that took no list while all classes together acquired this many chunks may give blocks to a neighbour.
-const STALE_CHUNKS: u64 = 2;
-
-/// A class with this many chunks may give blocks to another although it is in use,
-const RICH_CHUNKS_MIN: u64 = 4;
-
-/// if at least one in so many of them is mostly free, or of those that it would take next:
-const RICH_PART: u64 = 4;
-const RICH_CHUNKS_SEEN: u64 = 64;
-
-/// Blocks of such a class are at most so many times as large as what is asked for.
-const RICH_SIZE_MAX: usize = 4;
-
 impl RawPool {
     /// Fills the allocation list of `class` and takes one block from it; null when there is no memory, and in a
     /// hardened pool, where it must not come to this. `thread` is the Lua thread that wants it, null if that is not
@@ -84,26 +71,12 @@ impl RawPool {
         if !self.classes.are_open() {
             return None;
         }
+        let pool = ptr::from_ref(self);
         let state = &mut self.classes[class];
-        if state.last_taken != self.chunk_clock {
-            state.last_taken = self.chunk_clock;
-        }
         let header = state.queue.head;
         if header.is_null() {
             return None;
         }
-        // SAFETY: a chunk in the queue is live.
-        unsafe { self.take_freed_from(class, header, most) }
-    }
-
-    /// The list of a chunk in the queue of `class`, `most` blocks of it.
-    ///
-    /// # Safety
-    /// `header` is such a chunk.
-    #[inline(always)]
-    unsafe fn take_freed_from(&mut self, class: Class, header: *mut ChunkHeader, most: u32) -> Option<*mut FreeBlock> {
-        let pool = ptr::from_ref(self);
-        let state = &mut self.classes[class];
         // SAFETY: a chunk in the queue is live and has freed blocks or else holes.
         unsafe {
             if !is_sound(header, pool) {
@@ -154,11 +127,9 @@ impl RawPool {
                     if !state.parked.is_null() {
                         return self.classes[class].take_parked();
                     }
-                    if let Some(donor) = self.donor(class) {
-                        return self.take_freed(donor, most).unwrap_or(ptr::null_mut());
-                    }
-                    if let Some((donor, header)) = self.rich_donor(class) {
-                        return self.take_freed_from(donor, header, most).unwrap_or(ptr::null_mut());
+                    let list = self.take_mixed(class, most);
+                    if !list.is_null() {
+                        return list;
                     }
                 }
                 let Some((unit_start, unit)) = self.segments.acquire(1) else {
@@ -169,7 +140,6 @@ impl RawPool {
                 if let Some(hardened) = self.hardened.as_mut() {
                     hardened.chunk_created(unit_start.as_ptr());
                 }
-                self.chunk_clock += 1;
                 let state = &mut self.classes[class];
                 state.carving = header;
                 state.chunks_acquired += 1;
@@ -215,61 +185,6 @@ impl RawPool {
         ptr::null_mut()
     }
 
-    /// A class with blocks of up to twice the size that has taken none for long, but holds a chunk that is mostly
-    /// free. Sizes drift in programs that run for long; without this every size once used keeps its chunks.
-    ///
-    /// # Safety
-    /// None beyond `self`'s own invariants.
-    unsafe fn donor(&self, class: Class) -> Option<Class> {
-        let largest = block_size(class) * 2;
-        let stride = if block_size(class).is_multiple_of(16) { 16 } else { 8 };
-        (class + 1..CLASS_COUNT).take_while(|&other| block_size(other) <= largest).find(|&other| {
-            let state = &self.classes[other];
-            let header = state.queue.head;
-            // SAFETY: a chunk in the queue is live.
-            !header.is_null()
-                && block_size(other).is_multiple_of(stride)
-                && state.last_taken + STALE_CHUNKS < self.chunk_clock
-                && unsafe { (*header).used_count() < (*header).free_count() }
-        })
-    }
-
-    /// A class with larger blocks that is in use, but many of whose chunks are mostly free; and of these chunks one
-    /// that it would come to late. Sizes drift smoothly as well: then each size is still in use while its chunks empty.
-    ///
-    /// # Safety
-    /// None beyond `self`'s own invariants.
-    unsafe fn rich_donor(&self, class: Class) -> Option<(Class, *mut ChunkHeader)> {
-        let size = block_size(class);
-        let stride = if size.is_multiple_of(16) { 16 } else { 8 };
-        for other in (class + 1..CLASS_COUNT).take_while(|&other| block_size(other) <= size * RICH_SIZE_MAX) {
-            let state = &self.classes[other];
-            let chunks = state.chunks_acquired - state.chunks_released;
-            if chunks < RICH_CHUNKS_MIN || !block_size(other).is_multiple_of(stride) {
-                continue;
-            }
-            let (mut mostly_free, mut last) = (0, ptr::null_mut());
-            let mut header = state.queue.head;
-            for _ in 0..RICH_CHUNKS_SEEN {
-                // SAFETY: chunks in the queue are live.
-                unsafe {
-                    if header.is_null() || (*header).free.is_null() {
-                        break;
-                    }
-                    if (*header).used_count() < (*header).free_count() {
-                        mostly_free += 1;
-                        last = header;
-                    }
-                    header = (*header).next;
-                }
-            }
-            if mostly_free >= RICH_CHUNKS_MIN / 2 && mostly_free * RICH_PART >= chunks.min(RICH_CHUNKS_SEEN) {
-                return Some((other, last));
-            }
-        }
-        None
-    }
-
     /// What [`RawPool::free`] does when a countdown ends.
     ///
     /// # Safety
@@ -285,6 +200,9 @@ impl RawPool {
             match (*header).kind {
                 kind if kind == ChunkKind::Small as u8 => self.chunk_event(header),
                 kind if kind == ChunkKind::Bootstrap as u8 => self.free_bootstrap(header),
+                kind if kind == ChunkKind::Mixed as u8 => {
+                    self.settle_mixed(header);
+                }
                 _ => self.free_large(header),
             }
         }
@@ -369,34 +287,5 @@ impl RawPool {
                 state.parked_count += 1;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::Pool;
-
-    #[test]
-    fn a_class_in_use_with_mostly_free_chunks_serves_smaller_sizes() {
-        let mut pool = Pool::new().expect("memory");
-        let chunks_of = |pool: &Pool, size: usize| pool.stats().classes[size / 8 - 1].chunks;
-        let large: Vec<_> = (0..4000).map(|_| pool.allocate(256)).collect();
-        for (index, &block) in large.iter().enumerate() {
-            if index % 10 != 0 {
-                // SAFETY: live until now.
-                unsafe { pool.free(block) };
-            }
-        }
-        let before = pool.stats().used_bytes;
-        let small: Vec<_> = (0..3000).map(|_| pool.allocate(208)).collect();
-        pool.verify().expect("the books");
-        assert_eq!(chunks_of(&pool, 208), 1, "after the first chunk of its own");
-        assert_eq!(pool.stats().used_bytes, before + (64 << 10));
-        for block in large.into_iter().step_by(10).chain(small) {
-            // SAFETY: live until now.
-            unsafe { pool.free(block) };
-        }
-        pool.verify().expect("the books");
-        assert_eq!(pool.stats().live_bytes, 0);
     }
 }

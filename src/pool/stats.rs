@@ -7,6 +7,7 @@ use super::chunk::{ChunkKind, unit_base};
 use super::group::GroupStats;
 use super::holes::PAGE_SIZE;
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, header_of};
+use super::mixed::MAP_CLASS;
 use super::raw::RawPool;
 use super::segment::{FIRST_UNIT_START, SegmentView};
 use super::size_class::block_size;
@@ -31,7 +32,8 @@ pub struct ClassStats {
     pub chunks_acquired: u64,
     /// Chunks it gave back so far.
     pub chunks_released: u64,
-    /// Blocks carved and free now, on the allocation list or on a chunk's list.
+    /// Blocks carved and free now, on the allocation list or on a chunk's list. Where chunks are mixed, nothing that is
+    /// free is of one class.
     pub free_blocks: u64,
 }
 
@@ -55,7 +57,7 @@ impl ClassStats {
 /// Figures of a whole pool.
 ///
 /// Identities: `live_bytes` = the sum of live blocks times block size, plus `large_live_bytes`;
-/// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + the units of large blocks;
+/// `used_bytes` = the bootstrap unit + the sum of `chunk_bytes` + `mixed_bytes` + the units of large blocks;
 /// `mapped_bytes` >= `used_bytes` + `cached_bytes`; what is resident is at most `used_bytes` + `cached_bytes` -
 /// `hole_bytes`, and a page for each mapping, which describes it: at most 1/64 of `mapped_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct PoolStats {
     pub peak_bytes: u64,
     /// Bytes of address space mapped.
     pub mapped_bytes: u64,
+    /// Bytes of chunks whose blocks are of any size, since sparse chunks of one size became mixed.
+    pub mixed_bytes: u64,
     /// Bytes of pages inside chunks in use that were given back and are not in use again.
     pub hole_bytes: u64,
     /// Bytes given back to the system so far.
@@ -182,11 +186,23 @@ impl RawPool {
                         let stats = &mut classes[(*chunk.header).class as usize - 1];
                         stats.frees += free;
                         stats.free_blocks += free;
+                    } else if (*chunk.header).kind == ChunkKind::Mixed as u8 {
+                        let mut block = (*chunk.header).free;
+                        while !block.is_null() {
+                            let stats = &mut classes[RawPool::class_in_mixed(chunk.header, block.cast()) - 1];
+                            stats.frees += 1;
+                            stats.free_blocks += 1;
+                            block = (*block).next;
+                        }
                     }
                 });
             }
         });
 
+        // Nobody's blocks but the pool's own.
+        let maps = &mut classes[MAP_CLASS - 1];
+        maps.allocations -= self.mixed.maps_taken;
+        maps.frees -= self.mixed.maps_returned;
         for class in &mut classes {
             class.live_blocks = class.allocations - class.frees;
         }
@@ -202,6 +218,7 @@ impl RawPool {
             cached_bytes: bytes(self.segments.dirty_units),
             peak_bytes: bytes(self.segments.peak_units),
             mapped_bytes: bytes(self.segments.mapped_units),
+            mixed_bytes: self.mixed.chunks() * CHUNK_SIZE as u64,
             hole_bytes: (self.holes.pages * PAGE_SIZE) as u64,
             purged_bytes: self.segments.purged_units * CHUNK_SIZE as u64 + self.holes.purged_pages * PAGE_SIZE as u64,
             memory_calls: self.segments.memory.calls,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::chunk::{ChunkKind, block_ranges, unit_base};
+use super::chunk::{ChunkKind, block_ranges, carved_ranges, unit_base};
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock, header_of};
 use super::raw::RawPool;
 use super::size_class::block_size;
@@ -24,7 +24,7 @@ impl std::error::Error for Violation {}
 
 type Checked = Result<(), Violation>;
 
-fn require(holds: bool, what: impl FnOnce() -> String) -> Checked {
+pub(super) fn require(holds: bool, what: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(Violation(what())) }
 }
 
@@ -39,6 +39,8 @@ struct Census {
     /// Free ranges of the bootstrap unit.
     ranges: HashSet<usize>,
     chunks: HashMap<usize, ChunkCensus>,
+    /// Mixed chunks, and their freed blocks that are not on the map yet.
+    mixed: HashMap<usize, HashSet<usize>>,
     chunks_of_class: HashMap<usize, u64>,
 }
 
@@ -63,6 +65,7 @@ impl RawPool {
         self.check_units(&census)?;
         self.check_large(&census)?;
         self.check_disjoint()?;
+        self.check_mixed_queue(|header| census.mixed.contains_key(&header.addr()), census.mixed.len() as u64)?;
         for class in 1..CLASS_COUNT {
             self.check_queue(class, &census)?;
             self.check_allocation_list(class, &census)?;
@@ -114,6 +117,13 @@ impl RawPool {
                 let free = unsafe { self.free_blocks_of(header)? };
                 census.hole_pages += chunk.holes().count_ones() as usize;
                 census.chunks.insert(header.addr(), ChunkCensus { class, free, holes: chunk.holes() != 0 });
+                Ok(())
+            }
+            kind if kind == ChunkKind::Mixed as u8 => {
+                // SAFETY: a mixed chunk, as its header says.
+                let (freed, holes) = unsafe { self.check_mixed(header)? };
+                census.hole_pages += holes;
+                census.mixed.insert(header.addr(), freed);
                 Ok(())
             }
             kind if kind == ChunkKind::Run as u8 => {
@@ -295,6 +305,11 @@ impl RawPool {
                 require(found == class, || format!("class {class}: bootstrap block {block:p} is of class {found}"))?;
                 let cut = census.ranges.contains(&block.addr());
                 require(!cut, || format!("class {class}: bootstrap block {block:p} is a free range, too"))?;
+            } else if let Some(freed) = census.mixed.get(&header.addr()) {
+                // SAFETY: a mixed chunk that the block lies in.
+                let found = unsafe { RawPool::class_in_mixed(header, block.cast()) };
+                require(found >= class, || format!("class {class}: {block:p} is of class {found}"))?;
+                require(!freed.contains(&block.addr()), || format!("class {class}: {block:p} is on two lists"))?;
             } else {
                 let chunk = census.chunks.get(&header.addr()).filter(|chunk| chunk.class >= class);
                 let chunk = chunk.ok_or_else(|| Violation(format!("class {class}: {block:p} is in no chunk of it")))?;
@@ -320,20 +335,8 @@ pub(super) fn is_block_of(header: *mut ChunkHeader, address: usize) -> bool {
         return false;
     }
     let (offset, size) = (address - base, block_size(chunk.class as usize));
-    let cursor = if chunk.can_carve() { chunk.cursor as usize } else { usize::MAX };
-    let ranges = block_ranges(header, chunk.unit as usize);
-    let second = cursor < ranges[0].start || cursor == usize::MAX;
-    let carved_to = |index: usize| match (index, second) {
-        (0, true) => ranges[0].end,
-        (0, false) => cursor,
-        (_, true) => ranges[1].end.min(cursor),
-        (_, false) => 0,
-    };
-    (0..2).any(|index| {
-        let range = &ranges[index];
-        offset >= range.start
-            && offset + size <= range.end.min(carved_to(index))
-            && (offset - range.start).is_multiple_of(size)
-            && !chunk.in_hole(offset, size)
-    })
+    // SAFETY: as above.
+    let carved = unsafe { carved_ranges(header) };
+    carved.iter().any(|range| range.contains(&offset) && (offset - range.start).is_multiple_of(size))
+        && !chunk.in_hole(offset, size)
 }

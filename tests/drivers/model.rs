@@ -154,6 +154,12 @@ impl Model {
         let large: u64 = self.blocks.iter().map(|block| block.size as u64).filter(|&size| size > 16 << 10).sum();
         assert!(stats.large_live_bytes >= large, "only a block that could not be moved is larger than was asked for");
         assert!(stats.used_bytes >= stats.live_bytes);
+        let chunks: u64 = stats.classes.iter().map(|class| class.chunk_bytes()).sum();
+        let of_large = stats.used_bytes.checked_sub((64 << 10) + chunks + stats.mixed_bytes);
+        assert!(
+            of_large
+                .is_some_and(|bytes| bytes >= stats.large_live_bytes && (bytes == 0) == (stats.large_live_bytes == 0))
+        );
         assert!(stats.peak_bytes >= stats.used_bytes + stats.cached_bytes);
         assert!(stats.mapped_bytes >= stats.used_bytes + stats.cached_bytes);
     }

@@ -1,0 +1,143 @@
+use crate::Pool;
+use crate::pool::{NotLive, RawPool};
+
+const UNIT: u64 = 64 << 10;
+
+/// `count` blocks of `size` bytes.
+fn blocks(pool: &mut Pool, size: usize, count: usize) -> Vec<*mut u8> {
+    let blocks: Vec<_> = (0..count).map(|_| pool.allocate(size)).collect();
+    assert!(blocks.iter().all(|block| !block.is_null()));
+    blocks
+}
+
+fn free(pool: &mut Pool, blocks: impl IntoIterator<Item = *mut u8>) {
+    // SAFETY: callers pass live blocks.
+    blocks.into_iter().for_each(|block| unsafe { pool.free(block) });
+}
+
+/// Blocks of 96 bytes in some sixty chunks of which one in `step` is left, and those that are.
+fn sparse(mut pool: Pool, step: usize) -> (Pool, Vec<*mut u8>) {
+    let all = blocks(&mut pool, 96, 40_000);
+    let (kept, freed): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(index, _)| index % step == 0);
+    let bare = |blocks: Vec<(usize, *mut u8)>| blocks.into_iter().map(|(_, block)| block);
+    free(&mut pool, bare(freed));
+    // Their own first chunks.
+    let first: Vec<_> = [40, 200, 600].into_iter().flat_map(|size| blocks(&mut pool, size, 60)).collect();
+    pool.trim(0);
+    free(&mut pool, first);
+    let kept = bare(kept).collect();
+    (pool, kept)
+}
+
+#[test]
+fn what_is_free_between_survivors_serves_shorter_and_longer_blocks() {
+    let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
+    let before = pool.stats();
+    assert_eq!(before.mixed_bytes, 0);
+    let mut more = Vec::new();
+    for _ in 0..50 {
+        for (size, count) in [(40, 300), (200, 40), (600, 4)] {
+            more.extend(blocks(&mut pool, size, count));
+        }
+        pool.verify().expect("the books");
+    }
+    let after = pool.stats();
+    // 600 + 400 + 120 KB, where a map takes 2.3 KB for each chunk.
+    assert!(after.used_bytes <= before.used_bytes + 2 * UNIT, "{} -> {}", before.used_bytes, after.used_bytes);
+    assert!(after.mixed_bytes >= 16 * UNIT, "{}", after.mixed_bytes);
+    let chunks: u64 = after.classes.iter().map(|class| class.chunk_bytes()).sum();
+    assert_eq!(after.used_bytes, UNIT + chunks + after.mixed_bytes);
+    let live: u64 = after.classes.iter().map(|class| class.live_blocks).sum();
+    assert_eq!(live as usize, kept.len() + more.len(), "maps are nobody's blocks");
+
+    free(&mut pool, more);
+    pool.verify().expect("the books");
+    free(&mut pool, kept);
+    pool.verify().expect("the books");
+    let end = pool.stats();
+    assert_eq!(end.live_bytes, 0);
+    assert!(end.mixed_bytes <= 3 * UNIT, "but for those with blocks on a class's allocation list, they go");
+}
+
+#[test]
+fn a_mixed_chunk_tells_free_blocks_from_live_ones() {
+    let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
+    let more = blocks(&mut pool, 200, 2000);
+    assert!(pool.stats().mixed_bytes > 0);
+    // SAFETY: the pool is live as long as it is in this function.
+    let raw: &RawPool = unsafe { &*pool.as_ud().cast() };
+    for &block in kept.iter().chain(&more) {
+        assert_eq!(raw.check_live(block), Ok(()));
+        assert_eq!(raw.check_live(block.wrapping_add(16)), Err(NotLive::Inside));
+    }
+    free(&mut pool, more.iter().copied().step_by(2));
+    for (index, &block) in more.iter().enumerate() {
+        let expected = if index % 2 == 0 { Err(NotLive::Freed) } else { Ok(()) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { &*pool.as_ud().cast::<RawPool>() }.check_live(block), expected, "{index}");
+    }
+    pool.verify().expect("the books");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pages_of_mixed_chunks_go_back_and_serve_again() {
+    let (mut pool, kept) = sparse(Pool::new().expect("memory"), 500);
+    let more = blocks(&mut pool, 200, 8000);
+    let mixed_bytes = pool.stats().mixed_bytes;
+    assert!(mixed_bytes > 0);
+    free(&mut pool, more);
+    let resident = pool.resident_bytes().expect("known");
+    let went = pool.trim(0) as u64;
+    pool.verify().expect("the books");
+    let left = pool.resident_bytes().expect("known");
+    assert!(went > UNIT && left <= resident - went / 2, "{resident} - {went} = {left}");
+    assert!(pool.stats().hole_bytes > 0);
+    let again = blocks(&mut pool, 200, 8000);
+    // SAFETY: allocated just now.
+    again.iter().for_each(|block| unsafe { block.write_bytes(0xAA, 200) });
+    pool.verify().expect("the books");
+    free(&mut pool, again.into_iter().chain(kept));
+    pool.verify().expect("the books");
+    assert_eq!(pool.stats().live_bytes, 0);
+}
+
+#[test]
+fn a_class_that_uses_its_chunks_keeps_them() {
+    let (mut pool, kept) = sparse(Pool::new().expect("memory"), 2);
+    let more = blocks(&mut pool, 200, 4000);
+    assert_eq!(pool.stats().mixed_bytes, 0, "half of its blocks are used");
+    free(&mut pool, more.into_iter().chain(kept));
+    pool.verify().expect("the books");
+}
+
+#[test]
+fn at_the_limit_what_is_free_still_serves_longer_blocks() {
+    let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
+    // A chunk for maps, and nothing else.
+    let limit = pool.stats().used_bytes + UNIT;
+    pool.set_limit_bytes(Some(limit as usize));
+    let mut more = Vec::new();
+    loop {
+        let block = pool.allocate(600);
+        if block.is_null() {
+            break;
+        }
+        more.push(block);
+    }
+    pool.verify().expect("the books");
+    assert!(pool.stats().used_bytes <= limit);
+    assert!(more.len() > 2000, "{} of some 5,000", more.len());
+    free(&mut pool, more.into_iter().chain(kept));
+    pool.verify().expect("the books");
+    assert_eq!(pool.stats().live_bytes, 0);
+}
+
+#[test]
+fn a_hardened_pool_moves_no_boundary() {
+    let (mut pool, kept) = sparse(Pool::builder().hardened(true).build().expect("memory"), 20);
+    let more = blocks(&mut pool, 200, 4000);
+    assert_eq!(pool.stats().mixed_bytes, 0);
+    free(&mut pool, more.into_iter().chain(kept));
+    pool.verify().expect("the books");
+}
