@@ -5,7 +5,7 @@ use core::ptr;
 
 use crate::pool::layout::ChunkHeader;
 use crate::pool::sample::Core;
-use crate::pool::{RawPool, corrupt, hardened};
+use crate::pool::{OVERWRITTEN, RawPool, corrupt, hardened};
 
 /// Tags that Lua passes as `osize` of a new block whose contents are Lua's own and need 8-byte alignment: strings,
 /// tables, functions, threads, upvalues and prototypes. Anything else (userdata, arrays and buffers with tag 0, the
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn lua_pool_free_slow(header: *mut c_void) {
     unsafe {
         let pool = (*header).pool;
         if !RawPool::may_be_at(pool) {
-            corrupt(header);
+            corrupt(header, OVERWRITTEN);
         }
         (*pool.cast::<RawPool>()).free_slow(header);
     }

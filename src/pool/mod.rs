@@ -57,6 +57,6 @@ pub use handle::{Pool, PoolBuilder, PoolError};
 pub(crate) use owner::{NotLive, UnitTable};
 pub use purge::PurgeMode;
 pub use raw::RawPool;
-pub(crate) use raw::corrupt;
+pub(crate) use raw::{OVERWRITTEN, corrupt};
 pub use source::{MapFunction, Source, UnmapFunction};
 pub use verify::Violation;

@@ -262,10 +262,13 @@ impl RawPool {
     }
 }
 
-/// Ends the process because of a header that somebody wrote across: what the pool does next would be anybody's guess.
+/// What is wrong with a header that cannot be one.
+pub const OVERWRITTEN: &str = "somebody wrote across its header";
+
+/// Ends the process because of what is wrong with a chunk: what the pool does next would be anybody's guess.
 #[cold]
 #[inline(never)]
-pub fn corrupt(header: *mut ChunkHeader) -> ! {
-    eprintln!("lua_pool: the pool is corrupt: chunk {header:p}: somebody wrote across its header");
+pub fn corrupt(header: *mut ChunkHeader, what: &str) -> ! {
+    eprintln!("lua_pool: the pool is corrupt: chunk {header:p}: {what}");
     std::process::abort();
 }

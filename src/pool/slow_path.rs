@@ -7,7 +7,7 @@ use super::bootstrap::RANGE_MIN;
 use super::chunk::{self, ChunkKind, is_sound, unit_base};
 use super::hardened;
 use super::layout::{CLASS_COUNT, ChunkHeader, FreeBlock, header_of};
-use super::raw::{RawPool, corrupt};
+use super::raw::{OVERWRITTEN, RawPool, corrupt};
 use super::size_class::{Class, block_size};
 use crate::faults;
 
@@ -80,7 +80,7 @@ impl RawPool {
         // SAFETY: a chunk in the queue is live and has freed blocks or else holes.
         unsafe {
             if !is_sound(header, pool) {
-                corrupt(header);
+                corrupt(header, OVERWRITTEN);
             }
             if (*header).free.is_null() {
                 return Some(self.fill_hole(class, header));
@@ -145,7 +145,7 @@ impl RawPool {
                 state.chunks_acquired += 1;
             }
             if !is_sound(self.classes[class].carving, self) {
-                corrupt(self.classes[class].carving);
+                corrupt(self.classes[class].carving, OVERWRITTEN);
             }
             self.classes[class].carve(size, most)
         }
@@ -195,7 +195,7 @@ impl RawPool {
         // SAFETY: the caller's promise.
         unsafe {
             if !is_sound(header, self) {
-                corrupt(header);
+                corrupt(header, OVERWRITTEN);
             }
             match (*header).kind {
                 kind if kind == ChunkKind::Small as u8 => self.chunk_event(header),

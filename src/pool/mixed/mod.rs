@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use super::chunk::{ChunkKind, ChunkQueue, carved_ranges, unit_base};
 use super::holes::{BlockSet, PAGE_SIZE};
 use super::layout::{CLASS_COUNT, ChunkHeader, FreeBlock, HEADER_SIZE};
-use super::raw::RawPool;
+use super::raw::{RawPool, corrupt};
 use super::segment::FIRST_UNIT_START;
 use super::size_class::{Class, block_size, class_of};
 use super::verify::{Violation, require};
@@ -49,7 +49,7 @@ const SPARSE_CHUNKS_MIN: u64 = 4;
 
 /// and if at least this part of them is sparse, or of those that it would take next:
 const SPARSE_PART: u64 = 4;
-const SPARSE_CHUNKS_SEEN: u64 = 64;
+const SPARSE_CHUNKS_SEEN: u64 = 16;
 
 /// After a search for a sparse chunk that was of no use, memory grows by up to this part before the next search, and by
 /// no more than so many chunks.
@@ -211,7 +211,11 @@ impl RawPool {
             let map = (*header).map();
             let mut block = (*header).free;
             while !block.is_null() {
-                let granules = (*map).give_back(granule_of(header, block));
+                let granule = granule_of(header, block);
+                if !(*map).starts_at(granule) {
+                    corrupt(header, "a block of it was freed twice");
+                }
+                let granules = (*map).give_back(granule);
                 self.classes[class_of(granules * GRANULE)].returned += 1;
                 (*header).carved -= 1;
                 block = (*block).next;
@@ -257,11 +261,19 @@ impl RawPool {
         let Some(header) = (1..CLASS_COUNT).find_map(|class| self.sparse_chunk_of(class)) else {
             return false;
         };
+        // SAFETY: `sparse_chunk_of` gives live, queued chunks with freed blocks.
+        unsafe {
+            // A chunk that was kept as the only one with free blocks, before there were others.
+            if (*header).used_count() == 0 {
+                self.release_chunk(header);
+                return false;
+            }
+        }
         let map = self.take_map();
         if map.is_null() {
             return false;
         }
-        // SAFETY: `sparse_chunk_of` gives live, queued chunks with freed blocks, and no map comes out of one.
+        // SAFETY: as above, and no map came out of that chunk.
         unsafe { self.make_mixed(header, map) };
         true
     }

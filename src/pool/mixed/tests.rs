@@ -111,6 +111,51 @@ fn a_class_that_uses_its_chunks_keeps_them() {
     pool.verify().expect("the books");
 }
 
+/// The test below runs itself again with this set, for the process does not survive.
+const FREE_TWICE: &str = "LUA_POOL_TEST_FREE_TWICE";
+
+#[test]
+fn a_block_that_was_freed_twice_ends_the_process_when_its_chunk_is_mixed() {
+    if std::env::var_os(FREE_TWICE).is_some() {
+        let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
+        let more = blocks(&mut pool, 200, 2000);
+        let is_mixed =
+            |block: *mut u8| kept.iter().any(|other| other.addr() / UNIT as usize == block.addr() / UNIT as usize);
+        let block =
+            more.into_iter().rev().find(|&block| is_mixed(block)).expect("one in what was a chunk of other blocks");
+        free(&mut pool, [block, block]);
+        free(&mut pool, kept);
+        blocks(&mut pool, 200, 8000);
+        panic!("it was not noticed");
+    }
+    let (_, module) = module_path!().split_once("::").expect("a module of the crate");
+    let name = format!("{module}::a_block_that_was_freed_twice_ends_the_process_when_its_chunk_is_mixed");
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
+    let output = command.args(["--exact", &name, "--nocapture"]).env(FREE_TWICE, "1").output().expect("it starts");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(messages.contains(": a block of it was freed twice\n"), "{messages}");
+    assert!(!output.status.success() && !messages.contains("not noticed"), "{messages}");
+}
+
+#[test]
+fn an_empty_chunk_goes_to_whom_needs_one() {
+    let mut pool = Pool::new().expect("memory");
+    let chunk_of = |block: *mut u8| block.addr() / UNIT as usize;
+    let all = blocks(&mut pool, 96, 8_000);
+    // The first chunk that is empty is kept, for no other has freed blocks then.
+    let first = chunk_of(all[4_000]);
+    let (in_first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|&block| chunk_of(block) == first);
+    free(&mut pool, in_first);
+    let (kept, freed): (Vec<_>, Vec<_>) = others.into_iter().partition(|&block| block.addr() / 96 % 20 == 0);
+    free(&mut pool, freed);
+    let more = blocks(&mut pool, 200, 2000);
+    pool.verify().expect("the books");
+    assert!(more.iter().any(|&block| chunk_of(block) == first));
+    free(&mut pool, more.into_iter().chain(kept));
+    pool.verify().expect("the books");
+    assert_eq!(pool.stats().live_bytes, 0);
+}
+
 #[test]
 fn at_the_limit_what_is_free_still_serves_longer_blocks() {
     let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
