@@ -72,9 +72,11 @@ impl RawPool {
             }
             kind if kind == ChunkKind::Mixed as u8 => {
                 // SAFETY: a mixed chunk, as its header says.
-                match unsafe { RawPool::class_in_mixed(header, block) } {
+                let (class, is_free) =
+                    unsafe { (RawPool::class_in_mixed(header, block), RawPool::is_free_in_mixed(header, block)) };
+                match class {
                     // What is free there is of no block any more.
-                    0 if unsafe { RawPool::is_free_in_mixed(header, block) } => Err(NotLive::Freed),
+                    0 if is_free => Err(NotLive::Freed),
                     0 => Err(NotLive::Inside),
                     class if listed(chunk.free, block) || self.on_allocation_list(block, class) => Err(NotLive::Freed),
                     _ => Ok(()),

@@ -106,7 +106,7 @@ impl RawPool {
     }
 
     /// Blocks from somewhere else than the class's own freed ones: from the chunk being carved, the bootstrap unit,
-    /// a class next door that no longer needs its blocks, or a new chunk.
+    /// mixed chunks, or a new chunk.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.

@@ -420,15 +420,15 @@ impl RawPool {
         }
     }
 
-    /// Bytes that lie free in mixed chunks that are sparse.
+    /// Bytes that lie free in mixed chunks that are sparse, and not in holes.
     pub(super) fn sparse_mixed_bytes(&self) -> usize {
         let (mut bytes, mut header) = (0, self.mixed.queue.head);
         while !header.is_null() {
             // SAFETY: the queue holds live mixed chunks.
             unsafe {
-                let free = (*(*header).map()).free;
-                if free >= GRANULES as u32 - GRANULES as u32 / SPARSE_USED_PART {
-                    bytes += free as usize * GRANULE;
+                let map = (*header).map();
+                if (*map).free >= GRANULES as u32 - GRANULES as u32 / SPARSE_USED_PART {
+                    bytes += (*map).free as usize * GRANULE - (*map).holes.count_ones() as usize * PAGE_SIZE;
                 }
                 header = (*header).next;
             }

@@ -93,6 +93,9 @@ fn pages_of_mixed_chunks_go_back_and_serve_again() {
     let left = pool.resident_bytes().expect("known");
     assert!(went > UNIT && left <= resident - went / 2, "{resident} - {went} = {left}");
     assert!(pool.stats().hole_bytes > 0);
+    // SAFETY: the pool is live as long as it is in this function.
+    let sparse_bytes = unsafe { &*pool.as_ud().cast::<RawPool>() }.sparse_mixed_bytes() as u64;
+    assert!(sparse_bytes < went, "holes have gone already: {sparse_bytes} of {went}");
     let again = blocks(&mut pool, 200, 8000);
     // SAFETY: allocated just now.
     again.iter().for_each(|block| unsafe { block.write_bytes(0xAA, 200) });
