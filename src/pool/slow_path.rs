@@ -151,14 +151,19 @@ impl RawPool {
         }
     }
 
-    /// When there is no memory for another chunk: what is left of the bootstrap unit, parked blocks, or those of any class
-    /// with larger blocks. A script at its limit can still make a short string as long as any block is free. Null when
+    /// When there is no memory for another chunk: a sparse chunk, what is left of the bootstrap unit, parked blocks, or
+    /// those of any class with larger blocks. A script at its limit can still make a short string as long as any block is free. Null when
     /// there is none.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
     unsafe fn last_resort(&mut self, class: Class) -> *mut FreeBlock {
         let base = self.base();
+        // SAFETY: none is needed beyond the pool's own invariants.
+        let list = unsafe { self.mix_and_take(class) };
+        if !list.is_null() {
+            return list;
+        }
         // SAFETY: the bootstrap unit is the one that the pool lies in.
         let (list, count) = unsafe { self.bootstrap.take(base, class, 1) };
         let state = &mut self.classes[class];

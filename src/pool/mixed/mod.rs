@@ -113,8 +113,7 @@ impl RawPool {
     /// # Safety
     /// None beyond `self`'s own invariants.
     pub(super) unsafe fn take_mixed(&mut self, class: Class, most: u32) -> *mut FreeBlock {
-        // Tools and hardened pools watch blocks, which must stay where they are.
-        if class == MAP_CLASS || self.is_hardened() || cfg!(feature = "memory-tools") {
+        if !self.may_mix(class) {
             return ptr::null_mut();
         }
         // SAFETY: the queue holds live mixed chunks.
@@ -131,6 +130,24 @@ impl RawPool {
             self.mixed.note_search(!list.is_null(), self.segments.used_units);
             list
         }
+    }
+
+    /// A block for `class` from a sparse chunk that becomes mixed now, whatever became of the last one; null if there is
+    /// none of use.
+    ///
+    /// # Safety
+    /// As [`RawPool::take_mixed`].
+    pub(super) unsafe fn mix_and_take(&mut self, class: Class) -> *mut FreeBlock {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.may_mix(class) && self.mix_sparse_chunk() { self.search_mixed(class, 1) } else { ptr::null_mut() }
+        }
+    }
+
+    /// Whether blocks for `class` may be in mixed chunks.
+    fn may_mix(&self, class: Class) -> bool {
+        // Tools and hardened pools watch blocks, which must stay where they are.
+        class != MAP_CLASS && !self.is_hardened() && !cfg!(feature = "memory-tools")
     }
 
     /// # Safety
