@@ -94,24 +94,22 @@ fn carved_offsets(header: *mut ChunkHeader, size: usize) -> impl DoubleEndedIter
 pub(super) struct BlockSet([u64; CHUNK_SIZE / 8 / 64]);
 
 impl BlockSet {
-    /// The free blocks on a chunk's list, and how many those are.
+    /// The free blocks on a chunk's list.
     ///
     /// # Safety
     /// `header` is the live header of a chunk of small blocks.
-    pub unsafe fn free_of(header: *mut ChunkHeader) -> (BlockSet, u32) {
+    pub unsafe fn free_of(header: *mut ChunkHeader) -> BlockSet {
         let base = unit_base(header);
         let mut free = BlockSet([0; CHUNK_SIZE / 8 / 64]);
-        let mut count = 0;
         // SAFETY: the caller's promise; blocks on the list lie in this chunk.
         unsafe {
             let mut block = (*header).free;
             while !block.is_null() {
                 free.insert(block.addr() - base.addr());
-                count += 1;
                 block = (*block).next;
             }
         }
-        (free, count)
+        free
     }
 
     fn insert(&mut self, offset: usize) {
@@ -135,7 +133,7 @@ impl RawPool {
         unsafe {
             let class = (*header).class as usize;
             let size = block_size(class);
-            let (free, before) = BlockSet::free_of(header);
+            let free = BlockSet::free_of(header);
 
             // The first page has the header. A page that is not carved to its end, or has no block, has nothing to give.
             let mut kept: u16 = 1;
@@ -160,6 +158,7 @@ impl RawPool {
 
             // The list anew, in address order, without the blocks in holes. Those of the first page stay on it.
             (*header).set_holes(old | fresh);
+            let before = (*header).free_count();
             let (mut list, mut listed) = (ptr::null_mut::<FreeBlock>(), 0);
             let mut keep = |offset: usize| {
                 let block = base.add(offset).cast::<FreeBlock>();
@@ -191,17 +190,27 @@ impl RawPool {
                 self.classes[class].queue.push_back(header);
             }
 
-            let mut left = fresh;
-            while left != 0 {
-                let first = left.trailing_zeros();
-                let count = (left >> first).trailing_ones();
-                left &= !(((1u32 << count) - 1) << first) as u16;
+            self.purge_holes(base, fresh);
+            fresh.count_ones() as usize
+        }
+    }
+
+    /// Gives fresh holes of the chunk at `base` back to the system, runs of pages at a time, and counts them.
+    ///
+    /// # Safety
+    /// Nobody needs what is in the pages of `fresh`.
+    pub(super) unsafe fn purge_holes(&mut self, base: *mut u8, fresh: u16) {
+        self.holes.count_purged(fresh.count_ones() as usize);
+        let mut left = fresh;
+        while left != 0 {
+            let first = left.trailing_zeros();
+            let count = (left >> first).trailing_ones();
+            left &= !(((1u32 << count) - 1) << first) as u16;
+            // SAFETY: the caller's promise; the pages are inside the chunk.
+            unsafe {
                 let start = NonNull::new_unchecked(base.add(first as usize * PAGE_SIZE));
                 self.segments.memory.purge(start, count as usize * PAGE_SIZE);
             }
-            let pages = fresh.count_ones() as usize;
-            self.holes.count_purged(pages);
-            pages
         }
     }
 

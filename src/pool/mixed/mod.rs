@@ -13,7 +13,7 @@ mod map;
 #[cfg(all(test, not(feature = "memory-tools")))]
 mod tests;
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 use std::collections::HashSet;
 
 use super::chunk::{ChunkKind, ChunkQueue, carved_ranges, unit_base};
@@ -358,7 +358,7 @@ impl RawPool {
             } else {
                 (*map).take(granule_of(header, header.cast()), HEADER_SIZE / GRANULE);
             }
-            let (free, count) = BlockSet::free_of(header);
+            let free = BlockSet::free_of(header);
             for range in carved_ranges(header) {
                 for offset in range.step_by(size) {
                     if !free.contains(offset) && !(*header).in_hole(offset, size) {
@@ -373,9 +373,9 @@ impl RawPool {
             if state.carving == header {
                 state.carving = ptr::null_mut();
             }
-            state.returned += u64::from(count);
+            state.returned += u64::from((*header).free_count());
             state.chunks_released += 1;
-            let used = (*header).carved - count;
+            let used = (*header).used_count();
             header.write(ChunkHeader {
                 carved: used,
                 kind: ChunkKind::Mixed as u8,
@@ -421,16 +421,9 @@ impl RawPool {
                 let next = (*header).next;
                 if (*header).free.is_null() || self.settle_mixed(header) {
                     let map = (*header).map();
-                    let mut left = (*map).idle_pages();
-                    (*map).holes |= left;
-                    self.holes.count_purged(left.count_ones() as usize);
-                    while left != 0 {
-                        let first = left.trailing_zeros();
-                        let count = (left >> first).trailing_ones();
-                        left &= !(((1u32 << count) - 1) << first) as u16;
-                        let start = NonNull::new_unchecked(unit_base(header).add(first as usize * PAGE_SIZE));
-                        self.segments.memory.purge(start, count as usize * PAGE_SIZE);
-                    }
+                    let idle = (*map).idle_pages();
+                    (*map).holes |= idle;
+                    self.purge_holes(unit_base(header), idle);
                 }
                 header = next;
             }
