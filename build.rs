@@ -46,6 +46,9 @@ mod lua {
     /// Set to 0 for a build without training.
     const TRAINING_SWITCH: &str = "LUA_POOL_PGO";
 
+    /// In which order the linker lays the code of both programs.
+    const TEXT_ORDER: &str = "src/bin/text_order.ld";
+
     pub fn main() -> Result<()> {
         // This program plays three parts; see `find_lua_sources`.
         if let Some(report) = env::var_os(SPY_REPORT) {
@@ -103,8 +106,12 @@ mod lua {
                 Ok("linux" | "android") => "-Wl,--export-dynamic-symbol=lua*",
                 _ => "-rdynamic",
             };
+            let order = text_order(&out_dir)?;
             for program in ["lua54", "lua54_pool"] {
                 println!("cargo::rustc-link-arg-bin={program}={export}");
+                for argument in order.iter().flatten() {
+                    println!("cargo::rustc-link-arg-bin={program}={argument}");
+                }
             }
         } else {
             // Linkers for Windows want every name that the library mentions, in programs, too, that run no Lua.
@@ -443,6 +450,28 @@ mod lua {
         run(link.args(["-lm", "-ldl"]))?;
         run(Command::new(&program).arg(format!("{TRAINING}/workload.lua")))?;
         if counts.exists() { Ok(()) } else { Err(format!("no counts in {}", counts.display())) }
+    }
+
+    /// What tells the linker to lay the code that every start runs side by side; nothing where it cannot, which is tried
+    /// with an empty program: not every linker for Linux knows such scripts.
+    fn text_order(out_dir: &Path) -> Result<Option<[String; 2]>> {
+        println!("cargo::rerun-if-changed={TEXT_ORDER}");
+        let variable = |name| env::var(name).unwrap_or_default();
+        if variable("CARGO_CFG_TARGET_OS") != "linux" || variable("PROFILE") != "release" {
+            return Ok(None);
+        }
+        let script = env::current_dir().map_err(|e| e.to_string())?.join(TEXT_ORDER);
+        let arguments = ["-Xlinker".to_string(), format!("--script={}", script.display())];
+        let (source, program) = (out_dir.join("empty.rs"), out_dir.join("empty"));
+        fs::write(&source, "fn main() {}").map_err(|e| format!("{}: {e}", source.display()))?;
+        let mut link = Command::new(variable("RUSTC"));
+        link.arg("--target").arg(variable("TARGET")).arg("-o").arg(&program).arg(&source);
+        link.args(variable("CARGO_ENCODED_RUSTFLAGS").split('\x1f').filter(|flag| !flag.is_empty()));
+        link.args(env::var("RUSTC_LINKER").map(|linker| format!("-Clinker={linker}")));
+        link.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
+        let foreign = variable("HOST") != variable("TARGET");
+        let works = run(&mut link).is_ok() && (foreign || run(&mut Command::new(&program)).is_ok());
+        Ok(works.then_some(arguments))
     }
 
     /// Does something for both flavors at the same time.
