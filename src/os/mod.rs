@@ -1,7 +1,7 @@
 //! Everything this crate asks of the operating system and of the C runtime.
 //!
-//! Memory comes through seven functions: map, unmap, purge, restore, remap, protect, and a count of what is resident; and
-//! a question about pages. Others look up a function of the running program by name, and tell of accesses to memory
+//! Memory comes through eight functions: map, unmap, purge, restore, remap, move, protect, and a count of what is
+//! resident; and a question about pages. Others look up a function of the running program by name, and tell of accesses to memory
 //! that cannot be accessed.
 
 #[cfg(feature = "programs")]
@@ -63,6 +63,32 @@ pub(crate) unsafe fn protect(start: *mut u8, length: usize, accessible: bool) ->
 pub(crate) unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
     // SAFETY: the caller's promise.
     !faults::call_fails() && unsafe { system::restore(start, length) }
+}
+
+/// What came of moving pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    Done,
+    /// All is as it was, but what was in physical memory at the target may be purged.
+    Failed,
+    /// As `Failed`, and it would be so again: the system cannot do it.
+    Unsupported,
+    /// The target, or a part of it, is not mapped until it is restored.
+    FailedWithGap,
+}
+
+/// As the system's `move_pages`.
+///
+/// # Safety
+/// The same.
+pub(crate) unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, length: usize) -> Move {
+    if faults::call_fails() {
+        // Two calls are made by then.
+        return if faults::call_fails() { Move::FailedWithGap } else { Move::Failed };
+    }
+    memory_tools::allow(from.as_ptr(), length);
+    // SAFETY: the caller's promise.
+    unsafe { system::move_pages(from, to, length) }
 }
 
 /// As the system's `remap_aligned`.

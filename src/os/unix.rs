@@ -6,8 +6,10 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use std::sync::OnceLock;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::FaultMessage;
+use super::{FaultMessage, Move};
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment` (both multiples of the page size, the alignment a
 /// power of two). `None` when the system has none left.
@@ -104,12 +106,67 @@ pub unsafe fn populate(start: NonNull<u8>, length: usize) {
     let _ = (start, length);
 }
 
-/// Makes a purged range usable again: nothing to do here, pages come back on first touch.
+/// Set for ever when [`move_pages`] has left a gap.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+static GAPS: AtomicBool = AtomicBool::new(false);
+
+/// Makes a purged range, or one with gaps that [`move_pages`] has left, usable again. Purged pages come back on first
+/// touch.
 ///
 /// # Safety
-/// The range was given to [`purge`].
-pub unsafe fn restore(_start: NonNull<u8>, _length: usize) -> bool {
+/// `start` and `length` are page-aligned, inside a range from [`map_aligned`], and hold nothing anybody needs.
+pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if GAPS.load(Ordering::Relaxed) {
+        // SAFETY: the caller's promise.
+        return unsafe { map_over(start, length) };
+    }
+    let _ = (start, length);
     true
+}
+
+/// Maps a range anew.
+///
+/// # Safety
+/// As for [`restore`].
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn map_over(start: NonNull<u8>, length: usize) -> bool {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    // SAFETY: the caller's promise: what is replaced is ours, and needed by nobody.
+    unsafe { libc::mmap(start.as_ptr().cast(), length, protection, flags, -1, 0) != libc::MAP_FAILED }
+}
+
+/// Moves the physical memory of the range at `from` to that at `to`; `from` is as if purged then.
+///
+/// # Safety
+/// Both ranges are page-aligned, of `length` bytes, inside ranges from [`map_aligned`], apart, and hold nothing anybody
+/// needs but for what is to be at `to`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, length: usize) -> Move {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    // SAFETY: the caller's promise.
+    let moved = unsafe { libc::mremap(from.as_ptr().cast(), length, length, flags, to.as_ptr()) };
+    if moved != libc::MAP_FAILED {
+        return Move::Done;
+    }
+    let is_transient = matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EFAULT | libc::ENOMEM));
+    // What was at the target may be gone.
+    // SAFETY: the caller's promise.
+    if !unsafe { map_over(to, length) } {
+        GAPS.store(true, Ordering::Relaxed);
+        return Move::FailedWithGap;
+    }
+    if is_transient { Move::Failed } else { Move::Unsupported }
+}
+
+/// Without mremap pages stay where they are.
+///
+/// # Safety
+/// None needed: this does nothing.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub unsafe fn move_pages(_from: NonNull<u8>, _to: NonNull<u8>, _length: usize) -> Move {
+    Move::Unsupported
 }
 
 /// Grows or shrinks a mapping, moving its pages rather than copying bytes. `None` when that cannot be done; the old

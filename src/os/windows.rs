@@ -75,6 +75,14 @@ pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
     !address.is_null()
 }
 
+/// Windows cannot move pages between regions: they stay where they are.
+///
+/// # Safety
+/// None needed: this does nothing.
+pub unsafe fn move_pages(_from: NonNull<u8>, _to: NonNull<u8>, _length: usize) -> Move {
+    Move::Unsupported
+}
+
 /// Windows cannot move pages between regions: the caller copies.
 ///
 /// # Safety

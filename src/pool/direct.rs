@@ -60,6 +60,15 @@ impl Segments {
             return None;
         }
         let start = self.memory.map(units)?;
+        self.used_units += units;
+        // SAFETY: mapped just now, and nobody's yet.
+        let brought = unsafe { self.bring_pages(start.as_ptr(), units) };
+        self.used_units -= units;
+        if brought.is_err() {
+            // SAFETY: as above.
+            unsafe { self.memory.unmap(start, units) };
+            return None;
+        }
         self.count_direct(0, units);
         Some(start)
     }

@@ -4,10 +4,11 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 use super::group::{Cached, GroupStats, PoolGroup, Shared};
+use super::layout::CHUNK_SIZE;
 use super::recent;
 use super::segment::{FIRST_SEGMENT_UNITS, Segment, Segments};
 use super::source::Origin;
-use crate::os;
+use crate::os::{self, Move};
 
 /// Where a pool's mappings come from, and who else counts them.
 pub struct Memory {
@@ -96,6 +97,16 @@ impl Memory {
         self.calls += 1;
         // SAFETY: the caller's promise.
         unsafe { self.origin.remap(start, old_units, new_units) }
+    }
+
+    /// As the system's `move_pages`, for `units` units of memory from the system.
+    ///
+    /// # Safety
+    /// The same.
+    pub(super) unsafe fn move_pages(&mut self, from: NonNull<u8>, to: NonNull<u8>, units: usize) -> Move {
+        self.calls += 1;
+        // SAFETY: the caller's promise.
+        unsafe { os::move_pages(from, to, units * CHUNK_SIZE) }
     }
 
     /// As the system's `purge`, for memory from the system.

@@ -37,6 +37,7 @@ pub mod layout;
 mod memory;
 mod mixed;
 mod owner;
+mod page_moves;
 mod purge;
 mod raw;
 mod recent;

@@ -3,11 +3,13 @@
 //! A segment has at most 64 units, so that "free" and "free but still in physical memory" are one `u64` each. Its
 //! descriptor is a line in the first page of its unit 0, opposite the chunk header's line.
 
+use core::mem;
 use core::ptr::{self, NonNull};
 
 use super::direct::{SPARES_MAX, Spare};
 use super::layout::{CHUNK_SIZE, HEADER_COLOR_MASK, HEADER_SIZE, header_of};
 use super::memory::{First, Memory};
+use super::page_moves::PageMoves;
 use super::purge::PurgeMode;
 use super::recent;
 
@@ -113,6 +115,7 @@ pub struct Segments {
     pub collection_wanted: bool,
     /// Requests that the limit refused, ever.
     pub limit_refusals: u64,
+    pub(super) page_moves: PageMoves,
 }
 
 impl Segments {
@@ -282,6 +285,7 @@ impl Segments {
     pub unsafe fn unmap_all(&mut self, keep_first: bool) {
         self.unmap_spares(0);
         self.settle();
+        mem::take(&mut self.page_moves);
         let keep_first = keep_first && self.purge_mode != PurgeMode::Now && self.memory.is_the_systems_alone();
         let own_unit = ptr::from_ref(self).addr() & !(CHUNK_SIZE - 1);
         let mut segment = self.all;

@@ -166,13 +166,13 @@ impl Origin {
         matches!(self, Origin::System)
     }
 
-    /// Makes units usable that were purged, or never used.
+    /// Makes memory usable that was purged, or never used.
     ///
     /// # Safety
-    /// `start` is the first of `units` units in a mapping that is from here.
-    pub unsafe fn restore(&self, start: NonNull<u8>, units: usize) -> bool {
+    /// `start` begins `length` bytes, in whole pages, of free units in a mapping that is from here.
+    pub unsafe fn restore(&self, start: NonNull<u8>, length: usize) -> bool {
         // SAFETY: the caller's promise.
-        !self.can_purge() || unsafe { os::restore(start, units * CHUNK_SIZE) }
+        !self.can_purge() || unsafe { os::restore(start, length) }
     }
 
     /// Changes the length of a mapping by moving pages; `None` where that cannot be done, and nothing has changed then.

@@ -87,26 +87,48 @@ impl Segments {
         let bits = Segment::all_units(count) << first;
         // SAFETY: `find` returned a live descriptor with all of `bits` free.
         unsafe {
-            let start = Segment::base(segment).add(first * CHUNK_SIZE);
+            self.claim(segment, bits)?;
+            self.window_low = self.window_low.min(self.dirty_units);
+            NonNull::new(Segment::base(segment).add(first * CHUNK_SIZE)).map(|start| (start, first))
+        }
+    }
+
+    /// Marks the units of `bits`, which are free and lie side by side, as used, once they are usable.
+    ///
+    /// # Safety
+    /// `segment` is a live descriptor.
+    unsafe fn claim(&mut self, segment: *mut Segment, bits: u64) -> Option<()> {
+        let first = bits.trailing_zeros() as usize;
+        let count = bits.count_ones() as usize;
+        // The descriptor is in use.
+        let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
+        // SAFETY: the caller's promise, and free units are nobody's.
+        unsafe {
+            let start = Segment::base(segment).add(first * CHUNK_SIZE + kept);
+            let length = count * CHUNK_SIZE - kept;
             let dirty = (*segment).dirty & bits;
-            if dirty != bits && !self.memory.origin.restore(NonNull::new_unchecked(start), count) {
+            if dirty != bits && !self.memory.origin.restore(NonNull::new_unchecked(start), length) {
                 return None;
             }
-            // Not the descriptor, which is in use.
-            let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
-            memory_tools::allow(start.add(kept), count * CHUNK_SIZE - kept);
+            memory_tools::allow(start, length);
             (*segment).free &= !bits;
             (*segment).dirty &= !bits;
             self.dirty_units -= dirty.count_ones() as usize;
+            self.used_units += count;
+            if self.bring_pages_to_units(segment, bits & !dirty).is_err() {
+                (*segment).free |= bits;
+                (*segment).dirty |= dirty;
+                self.dirty_units += dirty.count_ones() as usize;
+                self.used_units -= count;
+                return None;
+            }
             if (*segment).free == 0 {
                 self.leave_room(segment);
             }
-            self.used_units += count;
-            self.bound_cache();
-            self.note_peak();
-            self.window_low = self.window_low.min(self.dirty_units);
-            NonNull::new(start).map(|start| (start, first))
         }
+        self.bound_cache();
+        self.note_peak();
+        Some(())
     }
 
     pub(super) fn note_peak(&mut self) {
@@ -248,23 +270,8 @@ impl Segments {
                     return false;
                 }
             }
-            let behind = start.add(count * CHUNK_SIZE);
-            if clean > 0 && !self.memory.origin.restore(NonNull::new_unchecked(behind), extra) {
-                return false;
-            }
-            memory_tools::allow(behind, extra * CHUNK_SIZE);
-            let dirty = ((*segment).dirty & bits).count_ones() as usize;
-            (*segment).free &= !bits;
-            (*segment).dirty &= !bits;
-            self.dirty_units -= dirty;
-            if (*segment).free == 0 {
-                self.leave_room(segment);
-            }
+            self.claim(segment, bits).is_some()
         }
-        self.used_units += extra;
-        self.bound_cache();
-        self.note_peak();
-        true
     }
 }
 

@@ -1,0 +1,208 @@
+//! Physical memory of free units moved to where it is needed, by changing page tables.
+//!
+//! When a request fits no free units that are in physical memory, what it gets comes fresh from the system: pages that
+//! are cleared and fetched one fault at a time. Where the pool would grow beyond its peak by that, pages of free units
+//! elsewhere are moved into the fresh ones instead. To the system, each moved run may be a mapping of its own from then
+//! on, of which a process has some 65,000 at most.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::layout::CHUNK_SIZE;
+use super::purge::PurgeMode;
+use super::segment::{SEGMENT_UNITS_MAX, Segment, Segments};
+use crate::os::Move;
+
+/// Runs that the pools of a process may have moved, at most. Each may make two mappings more; Linux allows 65,530 unless
+/// told otherwise (vm.max_map_count).
+const MOVED_RUNS_MAX: usize = 16 << 10;
+
+/// The sum of [`PageMoves::runs`] over all pools.
+static MOVED_RUNS: AtomicUsize = AtomicUsize::new(0);
+
+/// What a pool knows of moves made so far.
+#[derive(Default)]
+pub struct PageMoves {
+    /// Runs moved, but no more than there were units: runs begin and end with units, so there are no more mappings.
+    runs: usize,
+    /// The system cannot do it.
+    refused: bool,
+}
+
+impl Drop for PageMoves {
+    fn drop(&mut self) {
+        MOVED_RUNS.fetch_sub(self.runs, Ordering::Relaxed);
+    }
+}
+
+/// A range of fresh units that is not mapped any more, for a move failed half way: it must be restored before it is used.
+pub struct Gap;
+
+/// The runs of set bits of `bits`: the first bit of each, and their number.
+fn runs(mut bits: u64) -> impl Iterator<Item = (usize, usize)> {
+    core::iter::from_fn(move || {
+        let first = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        let count = (bits >> first).trailing_ones() as usize;
+        bits &= !(Segment::all_units(count) << first);
+        Some((first, count))
+    })
+}
+
+impl Segments {
+    /// As [`Segments::bring_pages`], for the units of `fresh` in a segment.
+    ///
+    /// # Errors
+    /// [`Gap`] as there; none of the units is in physical memory then.
+    ///
+    /// # Safety
+    /// The units are nobody's yet, and hold nothing.
+    pub(super) unsafe fn bring_pages_to_units(&mut self, segment: *mut Segment, fresh: u64) -> Result<(), Gap> {
+        if self.units_to_bring(SEGMENT_UNITS_MAX) == 0 {
+            return Ok(());
+        }
+        // Unit 0 has the descriptor.
+        for (first, count) in runs(fresh & !1) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let start = Segment::base(segment).add(first * CHUNK_SIZE);
+                if let Err(gap) = self.bring_pages(start, count) {
+                    for (first, count) in runs(fresh & !1) {
+                        let start = Segment::base(segment).add(first * CHUNK_SIZE);
+                        self.memory.purge(NonNull::new_unchecked(start), count * CHUNK_SIZE);
+                    }
+                    return Err(gap);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves pages of free units into `units` fresh ones at `start`, which are counted as used already, as far as with
+    /// them the pool is larger than it ever was.
+    ///
+    /// # Errors
+    /// [`Gap`] if a part of the fresh units is no longer mapped.
+    ///
+    /// # Safety
+    /// The units are nobody's yet, and hold nothing.
+    pub(super) unsafe fn bring_pages(&mut self, start: *mut u8, units: usize) -> Result<(), Gap> {
+        let most = self.units_to_bring(units);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let left = self.move_from_segments(start, most)?;
+            self.move_from_spares(start.add((most - left) * CHUNK_SIZE), left)
+        }
+    }
+
+    /// How many of `units` fresh units should get their pages from others.
+    fn units_to_bring(&self, units: usize) -> usize {
+        let excess = (self.used_units + self.dirty_units).saturating_sub(self.peak_units);
+        let can_move = self.memory.origin.can_split() && !self.page_moves.refused;
+        if can_move && self.purge_mode != PurgeMode::Never { excess.min(units).min(self.dirty_units) } else { 0 }
+    }
+
+    /// Returns how many of `most` units could not be moved.
+    ///
+    /// # Safety
+    /// As [`Segments::bring_pages`].
+    unsafe fn move_from_segments(&mut self, mut to: *mut u8, most: usize) -> Result<usize, Gap> {
+        let mut left = most;
+        let mut segment = self.room;
+        // SAFETY: the room list holds live descriptors. Dirty units are free, so nobody needs what is in them; unit 0
+        // stays, for it has the descriptor.
+        unsafe {
+            while !segment.is_null() && left > 0 {
+                let mut dirty = (*segment).dirty & !1;
+                let mut longest = usize::MAX;
+                while left > 0 {
+                    let Some((first, run)) = runs(dirty).next() else { break };
+                    let count = run.min(left).min(longest);
+                    let from = Segment::base(segment).add(first * CHUNK_SIZE);
+                    if self.move_run(from, to, count)? {
+                        let moved = Segment::all_units(count) << first;
+                        (*segment).dirty &= !moved;
+                        dirty &= !moved;
+                        self.dirty_units -= count;
+                        to = to.add(count * CHUNK_SIZE);
+                        left -= count;
+                    } else if self.page_moves.refused {
+                        return Ok(left);
+                    } else if count > 1 {
+                        // Its units were moved here from several places.
+                        longest = 1;
+                    } else {
+                        dirty &= dirty - 1;
+                    }
+                }
+                segment = (*segment).room_next;
+            }
+        }
+        Ok(left)
+    }
+
+    /// # Safety
+    /// As [`Segments::bring_pages`].
+    unsafe fn move_from_spares(&mut self, mut to: *mut u8, mut left: usize) -> Result<(), Gap> {
+        for index in 0..self.spares.len() {
+            let mut longest = usize::MAX;
+            while left > 0 && self.spares[index].units > 0 && !self.page_moves.refused {
+                let spare = self.spares[index];
+                let count = spare.units.min(left).min(longest);
+                let from = spare.start.wrapping_add((spare.units - count) * CHUNK_SIZE);
+                // SAFETY: the caller's promise; a spare is nobody's.
+                if unsafe { self.move_run(from, to, count)? } {
+                    // SAFETY: as above, and it is cut off the spare.
+                    unsafe { self.memory.unmap(NonNull::new_unchecked(from), count) };
+                    self.spares[index].units -= count;
+                    self.dirty_units -= count;
+                    self.mapped_units -= count;
+                    to = to.wrapping_add(count * CHUNK_SIZE);
+                    left -= count;
+                } else if count > 1 {
+                    longest = 1;
+                } else {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the pages of `count` units; false if they stay where they are.
+    ///
+    /// # Safety
+    /// Neither the units at `from` nor those at `to` are anybody's.
+    unsafe fn move_run(&mut self, from: *mut u8, to: *mut u8, count: usize) -> Result<bool, Gap> {
+        if !self.page_moves.note_run(self.mapped_units) {
+            return Ok(false);
+        }
+        // SAFETY: the caller's promise; no mapping starts at 0.
+        let moved = unsafe {
+            let (from, to) = (NonNull::new_unchecked(from), NonNull::new_unchecked(to));
+            self.memory.move_pages(from, to, count)
+        };
+        match moved {
+            Move::Done => Ok(true),
+            Move::Failed => Ok(false),
+            Move::Unsupported => {
+                self.page_moves.refused = true;
+                Ok(false)
+            }
+            Move::FailedWithGap => Err(Gap),
+        }
+    }
+}
+
+impl PageMoves {
+    /// Counts a run, if the process may have one more; `mapped_units` is the number of units of this pool.
+    fn note_run(&mut self, mapped_units: usize) -> bool {
+        if self.runs < mapped_units {
+            if MOVED_RUNS.fetch_add(1, Ordering::Relaxed) >= MOVED_RUNS_MAX {
+                MOVED_RUNS.fetch_sub(1, Ordering::Relaxed);
+                return false;
+            }
+            self.runs += 1;
+        }
+        true
+    }
+}
