@@ -32,7 +32,7 @@ const CARVE_BYTES: usize = 4096;
 impl ChunkHeader {
     /// A fresh header of small blocks for the unit at `base`.
     pub fn new_small(base: *mut u8, unit: usize, class: usize, pool: *mut u8) -> ChunkHeader {
-        let start = if unit == 0 { FIRST_UNIT_START } else { header_of(base).addr() - base.addr() + HEADER_SIZE };
+        let [behind, before] = block_ranges(header_of(base), unit, block_size(class));
         ChunkHeader {
             free: ptr::null_mut(),
             countdown: 1,
@@ -42,7 +42,7 @@ impl ChunkHeader {
             next: ptr::null_mut(),
             prev: ptr::null_mut(),
             pool,
-            cursor: start as u32,
+            cursor: if before.is_empty() { behind.start } else { before.end } as u32,
             class: class as u8,
             kind: ChunkKind::Small as u8,
             queued: 0,
@@ -92,13 +92,18 @@ pub fn unit_base(header: *mut ChunkHeader) -> *mut u8 {
     header.cast::<u8>().with_addr(header.addr() & !(CHUNK_SIZE - 1))
 }
 
-/// The two ranges of offsets, behind and before the header, that blocks are carved from.
-pub fn block_ranges(header: *mut ChunkHeader, unit: usize) -> [core::ops::Range<usize>; 2] {
+/// The two ranges of offsets, behind and before the header, that blocks of `size` bytes are carved from; for a size of 0,
+/// of a large block, there is none before it. A block starts at the start of each, and one ends at the end of the second.
+///
+/// The second is carved first, from its end: a few blocks lie in one page with the header, and where in it the header
+/// does, for the first blocks of all chunks should not compete for one set of the caches.
+pub fn block_ranges(header: *mut ChunkHeader, unit: usize, size: usize) -> [core::ops::Range<usize>; 2] {
     if unit == 0 {
         return [FIRST_UNIT_START..CHUNK_SIZE, 0..0];
     }
     let color = header.addr() & (CHUNK_SIZE - 1);
-    [color + HEADER_SIZE..CHUNK_SIZE, 0..color]
+    let unused = color.checked_rem(size).unwrap_or(color);
+    [color + HEADER_SIZE..CHUNK_SIZE, unused..color]
 }
 
 /// Those parts of them that blocks have been carved from so far, each as long as its blocks.
@@ -109,13 +114,12 @@ pub unsafe fn carved_ranges(header: *mut ChunkHeader) -> [core::ops::Range<usize
     // SAFETY: the caller's promise.
     let (class, unit, cursor) = unsafe { ((*header).class, (*header).unit, (*header).cursor) };
     let size = block_size(class as usize);
-    let [behind, before] = block_ranges(header, unit as usize);
-    let whole = |range: &core::ops::Range<usize>| range.end - (range.end - range.start) % size;
+    let [behind, before] = block_ranges(header, unit as usize, size);
     let cursor = cursor as usize;
     match cursor {
-        _ if cursor == EXHAUSTED as usize => [behind.start..whole(&behind), before.start..whole(&before)],
-        _ if cursor >= behind.start => [behind.start..cursor, 0..0],
-        _ => [behind.start..whole(&behind), before.start..cursor],
+        _ if cursor == EXHAUSTED as usize => [behind.start..behind.end - behind.len() % size, before],
+        _ if cursor >= behind.start => [behind.start..cursor, before],
+        _ => [behind.start..behind.start, cursor..before.end],
     }
 }
 
@@ -154,24 +158,22 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut F
         if (*header).cursor == EXHAUSTED {
             return (ptr::null_mut(), 0);
         }
-        let ranges = block_ranges(header, (*header).unit as usize);
-        let start = (*header).cursor as usize;
-        let range = if start >= ranges[0].start { &ranges[0] } else { &ranges[1] };
-
-        let room = (range.end - start) / size;
-        let page_left = CARVE_BYTES - start % CARVE_BYTES;
-        let count = (page_left / size).clamp(1, room.max(1)).min(room).min(most as usize);
-        let end = start + count * size;
-        (*header).cursor = if end + size <= range.end {
-            end as u32
-        } else if range.start == ranges[0].start && ranges[1].end >= size {
-            ranges[1].start as u32
+        let [behind, before] = block_ranges(header, (*header).unit as usize, size);
+        let cursor = (*header).cursor as usize;
+        let (start, count) = if cursor < behind.start {
+            let count = ((cursor - before.start) / size).min(most as usize);
+            let start = cursor - count * size;
+            (*header).cursor = if start > before.start { start } else { behind.start } as u32;
+            (start, count)
         } else {
-            EXHAUSTED
+            let page_left = CARVE_BYTES - cursor % CARVE_BYTES;
+            let room = (behind.end - cursor) / size;
+            let count = (page_left / size).max(1).min(room).min(most as usize);
+            let end = cursor + count * size;
+            (*header).cursor = if end + size <= behind.end { end as u32 } else { EXHAUSTED };
+            (cursor, count)
         };
-        if count == 0 {
-            return (ptr::null_mut(), 0);
-        }
+        let end = start + count * size;
 
         let mut next = ptr::null_mut::<FreeBlock>();
         for offset in (start..end).step_by(size).rev() {

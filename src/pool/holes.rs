@@ -166,7 +166,7 @@ impl RawPool {
                 list = block;
                 listed += 1;
             };
-            let first_range_start = block_ranges(header, (*header).unit as usize)[0].start;
+            let first_range_start = block_ranges(header, (*header).unit as usize, size)[0].start;
             for offset in carved_offsets(header, size).rev() {
                 if free.contains(offset) && !(*header).in_hole(offset, size) {
                     keep(offset);

@@ -147,8 +147,9 @@ impl RawPool {
         let chunk = unsafe { &*header };
         require(chunk.countdown <= chunk.armed, || format!("chunk {header:p}: countdown above its start"))?;
         require(chunk.free_count() <= chunk.carved, || format!("chunk {header:p}: more free blocks than carved"))?;
-        let ranges = block_ranges(header, chunk.unit as usize);
-        let starts = ranges.into_iter().flat_map(|range| range.step_by(block_size(chunk.class as usize)));
+        let size = block_size(chunk.class as usize);
+        let ranges = block_ranges(header, chunk.unit as usize, size);
+        let starts = ranges.into_iter().flat_map(|range| range.step_by(size));
         let carved = starts.filter(|&offset| is_block_of(header, unit_base(header).addr() + offset)).count();
         require(carved == chunk.carved as usize, || format!("chunk {header:p}: carved blocks do not add up"))?;
         let expected = if chunk.queued == 0 || chunk.free.is_null() { 1 } else { chunk.used_count() };
