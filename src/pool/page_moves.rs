@@ -206,3 +206,102 @@ impl PageMoves {
         true
     }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use crate::{Pool, faults};
+
+    const UNIT: usize = 64 << 10;
+
+    /// A pool with blocks, full of their numbers, between which there are free runs of 4 units in physical memory.
+    fn pool_with_free_runs(runs: u8) -> (Pool, Vec<*mut u8>) {
+        let mut pool = Pool::new().expect("memory");
+        let length = 3 * UNIT + 100;
+        let mut blocks: Vec<*mut u8> = (0..2 * runs).map(|_| pool.allocate(length)).collect();
+        for (number, block) in (0..).zip(&blocks) {
+            assert!(!block.is_null());
+            // SAFETY: a block of this length.
+            unsafe { block.write_bytes(number, length) };
+        }
+        let freed: Vec<*mut u8> = blocks.iter().copied().step_by(2).collect();
+        blocks = blocks.into_iter().skip(1).step_by(2).collect();
+        // SAFETY: live until now.
+        freed.into_iter().for_each(|block| unsafe { pool.free(block) });
+        (pool, blocks)
+    }
+
+    fn expect_untouched(pool: &Pool, blocks: &[*mut u8]) {
+        pool.verify().expect("the books");
+        for (number, block) in (0..).zip(blocks) {
+            let expected = [2 * number + 1; 3 * UNIT + 100];
+            // SAFETY: a live block of this length.
+            assert!(unsafe { core::slice::from_raw_parts(*block, expected.len()) } == expected);
+        }
+    }
+
+    #[test]
+    fn a_block_that_fits_nowhere_gets_the_pages_of_free_units() {
+        // A run in a segment, and a mapping of its own.
+        for units in [16, 40] {
+            let (mut pool, blocks) = pool_with_free_runs(10);
+            let before = (pool.stats(), pool.resident_bytes());
+            assert!(before.0.cached_bytes >= 40 * UNIT as u64);
+            let block = pool.allocate((units - 1) * UNIT);
+            let after = (pool.stats(), pool.resident_bytes());
+            assert!(!block.is_null());
+            assert_eq!(after.0.peak_bytes, before.0.peak_bytes);
+            assert_eq!(before.0.cached_bytes - after.0.cached_bytes, (units * UNIT) as u64);
+            // The first unit of a segment keeps its pages, or gives them back.
+            let left_behind = after.0.purged_bytes - before.0.purged_bytes;
+            assert!(left_behind <= 3 * UNIT as u64, "{left_behind} bytes were given back");
+            let [was, is] = [before.1, after.1].map(|bytes| bytes.expect("a count"));
+            let all_came = was - left_behind..=was + 4096;
+            assert!(all_came.contains(&is), "{was} bytes in physical memory before, {is} after");
+            expect_untouched(&pool, &blocks);
+        }
+    }
+
+    #[test]
+    fn pages_that_were_moved_can_be_moved_again() {
+        let (mut pool, blocks) = pool_with_free_runs(16);
+        let peak = pool.stats().peak_bytes;
+        for round in 0..40 {
+            let lengths = [5, 9, 11, 7].map(|units| (units + round % 4) * UNIT);
+            let mut live = lengths.map(|length| pool.allocate(length));
+            for (block, length) in live.into_iter().zip(lengths) {
+                // SAFETY: a block of this length.
+                unsafe { block.write_bytes(0xEE, length) };
+            }
+            live.rotate_left(round % 4);
+            // SAFETY: live until now.
+            live.into_iter().for_each(|block| unsafe { pool.free(block) });
+            expect_untouched(&pool, &blocks);
+        }
+        assert_eq!(pool.stats().peak_bytes, peak, "64 free units are enough for all");
+    }
+
+    #[test]
+    fn a_move_that_fails_loses_nothing() {
+        for units in [16, 40] {
+            let mut failed = 0;
+            for first in 0..8 {
+                for count in 1..=3 {
+                    let (mut pool, blocks) = pool_with_free_runs(10);
+                    faults::start();
+                    faults::fail_calls(first..first + count);
+                    let block = pool.allocate((units - 1) * UNIT);
+                    failed += faults::stop().failed;
+                    expect_untouched(&pool, &blocks);
+                    let again = pool.allocate((units - 1) * UNIT);
+                    assert!(!again.is_null());
+                    for block in [block, again].into_iter().filter(|block| !block.is_null()) {
+                        // SAFETY: a live block of this length.
+                        unsafe { block.write_bytes(0xEE, (units - 1) * UNIT) };
+                    }
+                    expect_untouched(&pool, &blocks);
+                }
+            }
+            assert!(failed >= 12, "{failed} calls failed");
+        }
+    }
+}
