@@ -134,7 +134,13 @@ impl Segments {
                         dirty &= dirty - 1;
                     }
                 }
-                segment = (*segment).room_next;
+                let next = (*segment).room_next;
+                // What is left of a segment with no unit in use is of no more use than fresh memory.
+                if (*segment).dirty & !1 == 0 && (*segment).free == Segment::all_units((*segment).units as usize) {
+                    self.dirty_units -= (*segment).dirty.count_ones() as usize;
+                    self.unmap_segment(segment);
+                }
+                segment = next;
             }
         }
         Ok(left)
@@ -277,7 +283,44 @@ mod tests {
             live.into_iter().for_each(|block| unsafe { pool.free(block) });
             expect_untouched(&pool, &blocks);
         }
-        assert_eq!(pool.stats().peak_bytes, peak, "64 free units are enough for all");
+        let after = pool.stats();
+        assert_eq!(after.peak_bytes, peak, "64 free units are enough for all");
+        assert!(after.mapped_bytes <= 2 * peak, "{} bytes are mapped", after.mapped_bytes);
+    }
+
+    #[test]
+    fn segments_whose_pages_were_moved_do_not_pile_up() {
+        let mut pool = Pool::new().expect("memory");
+        let mut mapped = Vec::new();
+        let mut last = [core::ptr::null_mut::<u8>(); 2];
+        for round in 0..40 {
+            let mut array = pool.allocate(UNIT);
+            let mut hash = pool.allocate(UNIT);
+            let mut length = UNIT;
+            while length < 32 * UNIT {
+                length *= 2;
+                // SAFETY: live blocks of these lengths until they are freed.
+                unsafe {
+                    array = pool.reallocate(array, length);
+                    let new = pool.allocate(length + length / 2);
+                    pool.free(hash);
+                    hash = new;
+                }
+                let mut small = [(); 300].map(|()| pool.allocate(1000));
+                small.rotate_left(round);
+                // SAFETY: live until now.
+                small.into_iter().for_each(|block| unsafe { pool.free(block) });
+            }
+            // A collector comes to the last round's blocks when there are new ones.
+            for block in last.into_iter().filter(|block| !block.is_null()) {
+                // SAFETY: live until now.
+                unsafe { pool.free(block) };
+            }
+            last = [array, hash];
+            pool.verify().expect("the books");
+            mapped.push(pool.stats().mapped_bytes / UNIT as u64);
+        }
+        assert!(mapped[39] <= mapped[2] * 3 / 2, "units mapped after each round: {mapped:?}");
     }
 
     #[test]

@@ -72,8 +72,9 @@ impl Segments {
         self.window_low = self.dirty_units;
     }
 
-    /// Called when memory came fresh from the system, because no free units were of use: so many of those go back that
-    /// they make no new peak. A program that needs them again all the time soon keeps them.
+    /// Called when memory came fresh from the system, because no free units were of use, nor could their pages be moved
+    /// to it: so many of those go back that they make no new peak. A program that needs them again all the time soon
+    /// keeps them.
     #[inline]
     pub(super) fn bound_cache(&mut self) {
         let held = self.used_units + self.dirty_units;
@@ -167,7 +168,7 @@ impl Segments {
 
     /// # Safety
     /// `segment` is in the room list and has no unit in use.
-    unsafe fn unmap_segment(&mut self, segment: *mut Segment) {
+    pub(super) unsafe fn unmap_segment(&mut self, segment: *mut Segment) {
         // SAFETY: the caller's promise.
         unsafe {
             self.unlink(segment);
