@@ -67,6 +67,7 @@ pub(crate) unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
 
 /// What came of moving pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "elsewhere they never move"))]
 pub(crate) enum Move {
     Done,
     /// All is as it was, but what was in physical memory at the target may be purged.

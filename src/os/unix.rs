@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use std::sync::OnceLock;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{FaultMessage, Move};
@@ -107,7 +107,7 @@ pub unsafe fn populate(start: NonNull<u8>, length: usize) {
 }
 
 /// Set for ever when [`move_pages`] has left a gap.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 static GAPS: AtomicBool = AtomicBool::new(false);
 
 /// Makes a purged range, or one with gaps that [`move_pages`] has left, usable again. Purged pages come back on first
@@ -116,7 +116,7 @@ static GAPS: AtomicBool = AtomicBool::new(false);
 /// # Safety
 /// `start` and `length` are page-aligned, inside a range from [`map_aligned`], and hold nothing anybody needs.
 pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(target_os = "linux")]
     if GAPS.load(Ordering::Relaxed) {
         // SAFETY: the caller's promise.
         return unsafe { map_over(start, length) };
@@ -129,7 +129,7 @@ pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
 ///
 /// # Safety
 /// As for [`restore`].
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 unsafe fn map_over(start: NonNull<u8>, length: usize) -> bool {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
@@ -137,14 +137,18 @@ unsafe fn map_over(start: NonNull<u8>, length: usize) -> bool {
     unsafe { libc::mmap(start.as_ptr().cast(), length, protection, flags, -1, 0) != libc::MAP_FAILED }
 }
 
+/// Flag of mremap, since Linux 5.7: what was moved stays mapped, as if purged (linux/mman.h).
+#[cfg(target_os = "linux")]
+const MREMAP_DONTUNMAP: libc::c_int = 4;
+
 /// Moves the physical memory of the range at `from` to that at `to`; `from` is as if purged then.
 ///
 /// # Safety
 /// Both ranges are page-aligned, of `length` bytes, inside ranges from [`map_aligned`], apart, and hold nothing anybody
 /// needs but for what is to be at `to`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, length: usize) -> Move {
-    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
     // SAFETY: the caller's promise.
     let moved = unsafe { libc::mremap(from.as_ptr().cast(), length, length, flags, to.as_ptr()) };
     if moved != libc::MAP_FAILED {
@@ -164,7 +168,7 @@ pub unsafe fn move_pages(from: NonNull<u8>, to: NonNull<u8>, length: usize) -> M
 ///
 /// # Safety
 /// None needed: this does nothing.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 pub unsafe fn move_pages(_from: NonNull<u8>, _to: NonNull<u8>, _length: usize) -> Move {
     Move::Unsupported
 }

@@ -213,7 +213,7 @@ impl PageMoves {
     }
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use crate::{Pool, faults};
 
