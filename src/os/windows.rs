@@ -18,7 +18,7 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::SystemInformation::GetSystemInfo;
 
-use super::FaultMessage;
+use super::{FaultMessage, Move};
 
 /// Maps `length` bytes of zeroed memory aligned to `alignment`, at most 64 KiB. `None` when the system has none left.
 pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
