@@ -1,8 +1,8 @@
 //! Everything this crate asks of the operating system and of the C runtime.
 //!
 //! Memory comes through eight functions: map, unmap, purge, restore, remap, move, protect, and a count of what is
-//! resident; and a question about pages. Others look up a function of the running program by name, and tell of accesses to memory
-//! that cannot be accessed.
+//! resident; and a question about pages. Others look up a function of the running program by name, and tell of accesses
+//! to memory that cannot be accessed.
 
 #[cfg(feature = "programs")]
 pub mod c_runtime;

@@ -52,10 +52,17 @@ pub fn map_aligned(length: usize, alignment: usize) -> Option<NonNull<u8>> {
 }
 
 fn map(hint: *mut u8, length: usize) -> Option<NonNull<u8>> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: an anonymous mapping at an address of the system's choice touches no existing memory.
-    let address = unsafe { libc::mmap(hint.cast(), length, protection, flags, -1, 0) };
+    unsafe { map_with(hint, length, 0) }
+}
+
+/// # Safety
+/// With MAP_FIXED among the `more_flags`, the range at `start` is ours, and nobody needs what it holds.
+unsafe fn map_with(start: *mut u8, length: usize, more_flags: libc::c_int) -> Option<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | more_flags;
+    // SAFETY: the caller's promise.
+    let address = unsafe { libc::mmap(start.cast(), length, protection, flags, -1, 0) };
     if address == libc::MAP_FAILED { None } else { NonNull::new(address.cast()) }
 }
 
@@ -131,10 +138,8 @@ pub unsafe fn restore(start: NonNull<u8>, length: usize) -> bool {
 /// As for [`restore`].
 #[cfg(target_os = "linux")]
 unsafe fn map_over(start: NonNull<u8>, length: usize) -> bool {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
     // SAFETY: the caller's promise: what is replaced is ours, and needed by nobody.
-    unsafe { libc::mmap(start.as_ptr().cast(), length, protection, flags, -1, 0) != libc::MAP_FAILED }
+    unsafe { map_with(start.as_ptr(), length, libc::MAP_FIXED).is_some() }
 }
 
 /// Flag of mremap, since Linux 5.7: what was moved stays mapped, as if purged (linux/mman.h).

@@ -10,6 +10,7 @@ use super::chunk::{block_ranges, carved_ranges, unit_base};
 use super::layout::{CHUNK_SIZE, CLASS_COUNT, ChunkHeader, FreeBlock};
 use super::purge::PurgeMode;
 use super::raw::RawPool;
+use super::segment::runs;
 use super::size_class::{Class, block_size};
 use crate::os;
 
@@ -201,15 +202,11 @@ impl RawPool {
     /// Nobody needs what is in the pages of `fresh`.
     pub(super) unsafe fn purge_holes(&mut self, base: *mut u8, fresh: u16) {
         self.holes.count_purged(fresh.count_ones() as usize);
-        let mut left = fresh;
-        while left != 0 {
-            let first = left.trailing_zeros();
-            let count = (left >> first).trailing_ones();
-            left &= !(((1u32 << count) - 1) << first) as u16;
+        for (first, count) in runs(fresh.into()) {
             // SAFETY: the caller's promise; the pages are inside the chunk.
             unsafe {
-                let start = NonNull::new_unchecked(base.add(first as usize * PAGE_SIZE));
-                self.segments.memory.purge(start, count as usize * PAGE_SIZE);
+                let start = NonNull::new_unchecked(base.add(first * PAGE_SIZE));
+                self.segments.memory.purge(start, count * PAGE_SIZE);
             }
         }
     }

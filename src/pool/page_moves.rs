@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::layout::CHUNK_SIZE;
 use super::purge::PurgeMode;
-use super::segment::{SEGMENT_UNITS_MAX, Segment, Segments};
+use super::segment::{Segment, Segments, runs};
 use crate::os::Move;
 
 /// Runs that the pools of a process may have moved, at most. Each may make two mappings more; Linux allows 65,530 unless
@@ -38,16 +38,6 @@ impl Drop for PageMoves {
 /// A range of fresh units that is not mapped any more, for a move failed half way: it must be restored before it is used.
 pub struct Gap;
 
-/// The runs of set bits of `bits`: the first bit of each, and their number.
-fn runs(mut bits: u64) -> impl Iterator<Item = (usize, usize)> {
-    core::iter::from_fn(move || {
-        let first = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
-        let count = (bits >> first).trailing_ones() as usize;
-        bits &= !(Segment::all_units(count) << first);
-        Some((first, count))
-    })
-}
-
 impl Segments {
     /// As [`Segments::bring_pages`], for the units of `fresh` in a segment.
     ///
@@ -57,9 +47,6 @@ impl Segments {
     /// # Safety
     /// The units are nobody's yet, and hold nothing.
     pub(super) unsafe fn bring_pages_to_units(&mut self, segment: *mut Segment, fresh: u64) -> Result<(), Gap> {
-        if self.units_to_bring(SEGMENT_UNITS_MAX) == 0 {
-            return Ok(());
-        }
         // Unit 0 has the descriptor.
         for (first, count) in runs(fresh & !1) {
             // SAFETY: the caller's promise.
@@ -87,6 +74,9 @@ impl Segments {
     /// The units are nobody's yet, and hold nothing.
     pub(super) unsafe fn bring_pages(&mut self, start: *mut u8, units: usize) -> Result<(), Gap> {
         let most = self.units_to_bring(units);
+        if most == 0 {
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         unsafe {
             let left = self.move_from_segments(start, most)?;

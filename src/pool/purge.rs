@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use super::layout::CHUNK_SIZE;
-use super::segment::{FIRST_UNIT_START, Segment, Segments};
+use super::segment::{FIRST_UNIT_START, Segment, Segments, runs};
 
 /// When free units go back to the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -188,10 +188,11 @@ impl Segments {
         // SAFETY: the caller's promise. Dirty units are free, so nobody needs what is in them; of unit 0 the first
         // page stays, for it has the descriptor.
         unsafe {
-            while (*segment).dirty != 0 && left > 0 {
-                let first = (*segment).dirty.trailing_zeros() as usize;
-                let run = ((*segment).dirty >> first).trailing_ones() as usize;
+            for (first, run) in runs((*segment).dirty) {
                 let count = run.min(left);
+                if count == 0 {
+                    break;
+                }
                 let kept = if first == 0 { FIRST_UNIT_START } else { 0 };
                 let start = Segment::base(segment).add(first * CHUNK_SIZE + kept);
                 self.memory.purge(NonNull::new_unchecked(start), count * CHUNK_SIZE - kept);

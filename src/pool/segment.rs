@@ -60,6 +60,16 @@ impl Segment {
     }
 }
 
+/// The runs of set bits of `bits`: the first bit of each, and their number.
+pub(super) fn runs(mut bits: u64) -> impl Iterator<Item = (usize, usize)> {
+    core::iter::from_fn(move || {
+        let first = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        let count = (bits >> first).trailing_ones() as usize;
+        bits &= !(Segment::all_units(count) << first);
+        Some((first, count))
+    })
+}
+
 /// A walk over segments: base address, number of units, bits of free units.
 pub struct SegmentView {
     pub base: *mut u8,
