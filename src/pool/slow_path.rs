@@ -112,10 +112,8 @@ impl RawPool {
     /// None beyond `self`'s own invariants.
     unsafe fn take_fresh(&mut self, class: Class, most: u32) -> *mut FreeBlock {
         let base = self.base();
-        let pool = ptr::from_mut(self).cast::<u8>();
         let size = block_size(class);
-        // SAFETY: `carving` is null or a live chunk of this class with blocks left; a fresh unit becomes one before
-        // it is carved.
+        // SAFETY: `carving` is null or a live chunk of this class with blocks left.
         unsafe {
             if self.classes[class].carving.is_null() {
                 let list = self.bootstrap.allocate(base, class, most);
@@ -132,17 +130,17 @@ impl RawPool {
                         return list;
                     }
                 }
-                let Some((unit_start, unit)) = self.segments.acquire(1) else {
-                    return self.last_resort(class);
-                };
-                let header = header_of(unit_start.as_ptr());
-                header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
-                if let Some(hardened) = self.hardened.as_mut() {
-                    hardened.chunk_created(unit_start.as_ptr());
+                if !self.acquire_chunk(class) {
+                    let used_units = self.segments.used_units;
+                    let list = self.mix_and_take(class);
+                    if !list.is_null() {
+                        return list;
+                    }
+                    // The search may have set an empty chunk free.
+                    if self.segments.used_units == used_units || !self.acquire_chunk(class) {
+                        return self.last_resort(class);
+                    }
                 }
-                let state = &mut self.classes[class];
-                state.carving = header;
-                state.chunks_acquired += 1;
             }
             if !is_sound(self.classes[class].carving, self) {
                 corrupt(self.classes[class].carving, OVERWRITTEN);
@@ -151,19 +149,32 @@ impl RawPool {
         }
     }
 
-    /// When there is no memory for another chunk: a sparse chunk, what is left of the bootstrap unit, parked blocks, or
-    /// those of any class with larger blocks. A script at its limit can still make a short string as long as any block is free. Null when
-    /// there is none.
+    /// Gives `class` a new chunk to carve; false when there is no memory for one.
+    fn acquire_chunk(&mut self, class: Class) -> bool {
+        let Some((unit_start, unit)) = self.segments.acquire(1) else { return false };
+        let pool = ptr::from_mut(self).cast::<u8>();
+        let header = header_of(unit_start.as_ptr());
+        // SAFETY: the unit is nobody's yet, and its header lies in it; the pool owns its books for hardened pools.
+        unsafe {
+            header.write(ChunkHeader::new_small(unit_start.as_ptr(), unit, class, pool));
+            if let Some(hardened) = self.hardened.as_mut() {
+                hardened.chunk_created(unit_start.as_ptr());
+            }
+        }
+        let state = &mut self.classes[class];
+        state.carving = header;
+        state.chunks_acquired += 1;
+        true
+    }
+
+    /// When there is no memory for another chunk: what is left of the bootstrap unit, parked blocks, or those of any
+    /// class with larger blocks. A script at its limit can still make a short string as long as any block is free. Null
+    /// when there is none.
     ///
     /// # Safety
     /// None beyond `self`'s own invariants.
     unsafe fn last_resort(&mut self, class: Class) -> *mut FreeBlock {
         let base = self.base();
-        // SAFETY: none is needed beyond the pool's own invariants.
-        let list = unsafe { self.mix_and_take(class) };
-        if !list.is_null() {
-            return list;
-        }
         // SAFETY: the bootstrap unit is the one that the pool lies in.
         let (list, count) = unsafe { self.bootstrap.take(base, class, 1) };
         let state = &mut self.classes[class];

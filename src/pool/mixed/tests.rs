@@ -182,6 +182,32 @@ fn at_the_limit_what_is_free_still_serves_longer_blocks() {
 }
 
 #[test]
+fn at_the_limit_an_empty_chunk_serves_the_request_that_finds_it() {
+    let mut pool = Pool::new().expect("memory");
+    let chunk_of = |block: *mut u8| block.addr() / UNIT as usize;
+    let all_there_are = |pool: &mut Pool| -> Vec<*mut u8> {
+        let next = || Some(pool.allocate(3000)).filter(|block| !block.is_null());
+        core::iter::from_fn(next).collect()
+    };
+    let all = blocks(&mut pool, 96, 8_000);
+    pool.set_limit_bytes(Some(pool.stats().used_bytes as usize));
+    // What is left of the pool's own unit.
+    let mut more = all_there_are(&mut pool);
+    // The first chunk that is empty is kept, for no other has freed blocks then.
+    let first = chunk_of(all[4_000]);
+    let (in_first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|&block| chunk_of(block) == first);
+    free(&mut pool, in_first);
+    let (kept, freed): (Vec<_>, Vec<_>) = others.into_iter().partition(|&block| block.addr() / 96 % 20 == 0);
+    free(&mut pool, freed);
+    let served = all_there_are(&mut pool);
+    assert!(served.first().is_some_and(|&block| chunk_of(block) == first));
+    more.extend(served);
+    free(&mut pool, more.into_iter().chain(kept));
+    pool.verify().expect("the books");
+    assert_eq!(pool.stats().live_bytes, 0);
+}
+
+#[test]
 fn a_hardened_pool_moves_no_boundary() {
     let (mut pool, kept) = sparse(Pool::builder().hardened(true).build().expect("memory"), 20);
     let more = blocks(&mut pool, 200, 4000);
