@@ -1,4 +1,4 @@
--- Library functions that have short ways for their usual arguments (vendor/speed-25-numbers.patch), and some that have
+-- Library functions that have short ways for their usual arguments (vendor/speed-25-arguments.patch), and some that have
 -- none, with arguments of all kinds. Prints what they give, a line for each call.
 
 math.randomseed(42)
