@@ -15,6 +15,21 @@ fn free(pool: &mut Pool, blocks: impl IntoIterator<Item = *mut u8>) {
     blocks.into_iter().for_each(|block| unsafe { pool.free(block) });
 }
 
+fn chunk_of(block: *mut u8) -> usize {
+    block.addr() / UNIT as usize
+}
+
+/// Frees of 8,000 blocks of 96 bytes all that lie in one chunk, and most in the others; that chunk, and those left.
+fn sparse_beside_an_empty_one(pool: &mut Pool, all: Vec<*mut u8>) -> (usize, Vec<*mut u8>) {
+    // The first chunk that is empty is kept, for no other has freed blocks then.
+    let first = chunk_of(all[4_000]);
+    let (in_first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|&block| chunk_of(block) == first);
+    free(pool, in_first);
+    let (kept, freed): (Vec<_>, Vec<_>) = others.into_iter().partition(|&block| block.addr() / 96 % 20 == 0);
+    free(pool, freed);
+    (first, kept)
+}
+
 /// Blocks of 96 bytes in some sixty chunks of which one in `step` is left, and those that are.
 fn sparse(mut pool: Pool, step: usize) -> (Pool, Vec<*mut u8>) {
     let all = blocks(&mut pool, 96, 40_000);
@@ -122,8 +137,7 @@ fn a_block_that_was_freed_twice_ends_the_process_when_its_chunk_is_mixed() {
     if std::env::var_os(FREE_TWICE).is_some() {
         let (mut pool, kept) = sparse(Pool::new().expect("memory"), 20);
         let more = blocks(&mut pool, 200, 2000);
-        let is_mixed =
-            |block: *mut u8| kept.iter().any(|other| other.addr() / UNIT as usize == block.addr() / UNIT as usize);
+        let is_mixed = |block: *mut u8| kept.iter().any(|&other| chunk_of(other) == chunk_of(block));
         let block =
             more.into_iter().rev().find(|&block| is_mixed(block)).expect("one in what was a chunk of other blocks");
         free(&mut pool, [block, block]);
@@ -143,14 +157,8 @@ fn a_block_that_was_freed_twice_ends_the_process_when_its_chunk_is_mixed() {
 #[test]
 fn an_empty_chunk_goes_to_whom_needs_one() {
     let mut pool = Pool::new().expect("memory");
-    let chunk_of = |block: *mut u8| block.addr() / UNIT as usize;
     let all = blocks(&mut pool, 96, 8_000);
-    // The first chunk that is empty is kept, for no other has freed blocks then.
-    let first = chunk_of(all[4_000]);
-    let (in_first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|&block| chunk_of(block) == first);
-    free(&mut pool, in_first);
-    let (kept, freed): (Vec<_>, Vec<_>) = others.into_iter().partition(|&block| block.addr() / 96 % 20 == 0);
-    free(&mut pool, freed);
+    let (first, kept) = sparse_beside_an_empty_one(&mut pool, all);
     let more = blocks(&mut pool, 200, 2000);
     pool.verify().expect("the books");
     assert!(more.iter().any(|&block| chunk_of(block) == first));
@@ -184,7 +192,6 @@ fn at_the_limit_what_is_free_still_serves_longer_blocks() {
 #[test]
 fn at_the_limit_an_empty_chunk_serves_the_request_that_finds_it() {
     let mut pool = Pool::new().expect("memory");
-    let chunk_of = |block: *mut u8| block.addr() / UNIT as usize;
     let all_there_are = |pool: &mut Pool| -> Vec<*mut u8> {
         let next = || Some(pool.allocate(3000)).filter(|block| !block.is_null());
         core::iter::from_fn(next).collect()
@@ -193,12 +200,7 @@ fn at_the_limit_an_empty_chunk_serves_the_request_that_finds_it() {
     pool.set_limit_bytes(Some(pool.stats().used_bytes as usize));
     // What is left of the pool's own unit.
     let mut more = all_there_are(&mut pool);
-    // The first chunk that is empty is kept, for no other has freed blocks then.
-    let first = chunk_of(all[4_000]);
-    let (in_first, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|&block| chunk_of(block) == first);
-    free(&mut pool, in_first);
-    let (kept, freed): (Vec<_>, Vec<_>) = others.into_iter().partition(|&block| block.addr() / 96 % 20 == 0);
-    free(&mut pool, freed);
+    let (first, kept) = sparse_beside_an_empty_one(&mut pool, all);
     let served = all_there_are(&mut pool);
     assert!(served.first().is_some_and(|&block| chunk_of(block) == first));
     more.extend(served);
