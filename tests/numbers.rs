@@ -1,6 +1,6 @@
 //! What we compute without the C library has its result to the last bit: numbers that become strings
-//! (vendor/speed-04-number-format.patch) and remainders of floats (vendor/speed-18-float-remainder.patch). The scripts
-//! compare with functions that still ask the C library.
+//! (vendor/speed-04-number-format.patch), numerals that become numbers (vendor/speed-27-decimal-numerals.patch) and
+//! remainders of floats (vendor/speed-18-float-remainder.patch). The scripts compare with what still asks the C library.
 #![cfg(feature = "programs")]
 
 use std::path::Path;
@@ -22,6 +22,11 @@ fn check(script: &str) {
 #[test]
 fn numbers_become_the_strings_that_the_c_library_makes() {
     check("format.lua");
+}
+
+#[test]
+fn numerals_become_the_numbers_that_the_c_library_makes() {
+    check("read.lua");
 }
 
 #[test]

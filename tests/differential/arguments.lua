@@ -1,4 +1,4 @@
--- Library functions that have short ways for their usual arguments (vendor/speed-25-arguments.patch), and some that have
+-- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28), and some that have
 -- none, with arguments of all kinds. Prints what they give, a line for each call.
 
 math.randomseed(42)
@@ -15,18 +15,19 @@ local functions = {
   math.random, math.modf, string.byte, string.sub, string.find, string.match, string.len, string.reverse, string.upper,
 }
 
+local names = { [true] = "true", [false] = "false" } -- whatever their metatable says
 local function show(...)
   local parts = table.pack(...)
   for i = 1, parts.n do
     local part = parts[i]
     local kind = math.type(part) or type(part)
-    parts[i] = kind == "table" and kind or kind .. ":" .. ("%q"):format(part)
+    parts[i] = (kind == "table" or kind == "nil") and kind or kind .. ":" .. (names[part] or ("%q"):format(part))
   end
   return table.concat(parts, " ", 1, parts.n)
 end
 
 local function call(name, f, ...)
-  print(name .. "(" .. show(...) .. ")", show(pcall(f, ...)))
+  io.write(name, "(", show(...), ")\t", show(pcall(f, ...)), "\n") -- (print asks metatables)
 end
 
 for name, f in ipairs(functions) do
@@ -44,6 +45,56 @@ for name, f in ipairs(functions) do
     call(name, f, table.unpack(picked))
   end
 end
+
+-- What has no address in it, alone and in pairs, while strings, numbers and the others have metamethods and while not.
+local formats = { "%s", "%d", "%i", "%x", "%X", "%5x", "%012X", "%-4x", "%+i", "%3i", "%03d", "<%s>%%", "%5s", "%-5s|",
+  "%.2s", "%.3f", "%.14g", "%q", "%s%s", "%s, %i", "%x-%s", "%", "%10", "%010s", "%#x", "%5.2x" }
+local scalars = {}
+for _, value in ipairs(values) do
+  if type(value) ~= "table" then table.insert(scalars, value) end
+end
+
+local function texts()
+  for _, one in ipairs(scalars) do
+    call("tostring", tostring, one)
+    call("type", type, one)
+    call("tonumber", tonumber, one)
+    call("tostring", tostring, one, "more")
+    for _, format in ipairs(formats) do
+      call(format, string.format, format, one)
+      call(format, string.format, format, one, scalars[draw(#scalars)])
+    end
+    call("concat", table.concat, { one })
+    for _, other in ipairs(scalars) do call("concat", table.concat, { one, other, 1, 2.5, "x" }, other) end
+  end
+  call("tostring", tostring)
+  call("type", type)
+end
+
+texts()
+print(type({}), type(print), type(function() end), type(coroutine.create(print)), type(io.stdout), pcall(tostring))
+local string_metatable = getmetatable("")
+string_metatable.__tostring = function(s) return "string of " .. #s end
+debug.setmetatable(0, { __tostring = function(n) return n == n and "number" or nil end, __name = "NUMBER" })
+texts()
+string_metatable.__tostring = 7
+debug.setmetatable(0, { __index = math, __concat = function() return "both" end, __name = "NUMBER" })
+debug.setmetatable(nil, { __tostring = function() return "nothing" end })
+debug.setmetatable(true, { __tostring = function() return {} end, __name = "TRUTH" })
+texts()
+string_metatable.__tostring = nil
+for _, value in ipairs { 0, true } do debug.setmetatable(value, nil) end
+debug.setmetatable(nil, nil)
+
+-- Tables that give items through metamethods, items of other kinds, and more text than fits at first.
+local given = setmetatable({ "a", nil, 3 }, { __index = function(_, i) return i * 2 end, __len = function() return 5 end })
+call("concat", table.concat, given, ",")
+for i = 1, 5 do
+  call("concat", table.concat, { "a", i, ("b"):rep(i * 300), i / 4, ("c"):rep(2000), i == 3 and {} or 7 }, ("-"):rep(i))
+end
+local held = {}
+for i = 1, 3000 do held[i] = i % 3 == 0 and i or i % 3 == 1 and i / 7 or "item " .. i end
+print(#table.concat(held), table.concat(held, " ", 1, 40), table.concat(held, " ", 2990))
 
 -- The same generator gives the same numbers, whatever is asked of it.
 math.randomseed(7)
