@@ -1,5 +1,5 @@
--- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28), and some that have
--- none, with arguments of all kinds. Prints what they give, a line for each call.
+-- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28, speed-30), and some that
+-- have none, with arguments of all kinds. Prints what they give, a line for each call.
 
 math.randomseed(42)
 local draw = math.random
@@ -13,6 +13,7 @@ local values = {
 local functions = {
   math.floor, math.ceil, math.max, math.min, math.abs, math.sqrt, math.fmod, math.tointeger, math.type, math.ult,
   math.random, math.modf, string.byte, string.sub, string.find, string.match, string.len, string.reverse, string.upper,
+  math.sin, math.cos, rawequal, rawlen, rawget, assert, select,
 }
 
 local names = { [true] = "true", [false] = "false" } -- whatever their metatable says
@@ -26,8 +27,45 @@ local function show(...)
   return table.concat(parts, " ", 1, parts.n)
 end
 
+-- Ways to call `f` from Lua, and how many of its results they give: none, one, two, all.
+local ways = {
+  [0] = function(f, ...) f(...) end,
+  function(f, ...)
+    local first = f(...)
+    return first
+  end,
+  function(f, ...)
+    local first, second = f(...)
+    return first, second
+  end,
+  function(f, ...) return f(...) end,
+  function(f, ...) return (function(...) return ... end)(f(...)) end,
+}
+
+local function hooked(f, ...)
+  debug.sethook(function() end, "cr")
+  local results = table.pack(pcall(f, ...))
+  debug.sethook()
+  return table.unpack(results, 1, results.n)
+end
+
 local function call(name, f, ...)
-  io.write(name, "(", show(...), ")\t", show(pcall(f, ...)), "\n") -- (print asks metatables)
+  math.randomseed(42) -- each way gets the same random numbers
+  local results = table.pack(pcall(f, ...))
+  io.write(name, "(", show(...), ")\t", show(table.unpack(results, 1, results.n)), "\n") -- (print asks metatables)
+  for wanted = 0, #ways do
+    math.randomseed(42)
+    local there = table.pack(pcall(ways[wanted], f, ...))
+    if not results[1] then
+      io.write("\t", show(table.unpack(there, 1, there.n)), "\n") -- now with the caller's line
+    else
+      local n = wanted > 2 and results.n or wanted + 1
+      local expected = show(table.unpack(results, 1, n))
+      assert(show(table.unpack(there, 1, there.n)) == expected, expected)
+    end
+  end
+  math.randomseed(42)
+  assert(show(hooked(f, ...)) == show(table.unpack(results, 1, results.n)))
 end
 
 for name, f in ipairs(functions) do
@@ -44,6 +82,37 @@ for name, f in ipairs(functions) do
     for i = 1, 3 + draw(2) do picked[i] = values[draw(#values)] end
     call(name, f, table.unpack(picked))
   end
+end
+
+-- Metatables that are set anew, and not; those with a finalizer, and those that nobody may change.
+local finalized = 0
+local metatables = { {}, { __gc = function() finalized = finalized + 1 end }, { __metatable = "mine" }, { __index = {} }, 7 }
+for had = 0, #metatables - 1 do
+  for gets = 0, #metatables do
+    local function fresh() return setmetatable({}, metatables[had]) end
+    for wanted = 0, #ways do
+      local t = fresh()
+      local done, result, more = pcall(ways[wanted], setmetatable, t, metatables[gets])
+      local got = debug.getmetatable(t)
+      print("setmetatable", had, gets, wanted, done, done and result == t or show(result), more,
+        got == nil or got == metatables[had], got == metatables[gets])
+    end
+    call("getmetatable", function(t) return type(getmetatable(t)) end, fresh())
+  end
+end
+collectgarbage()
+collectgarbage()
+print("finalized", finalized)
+call("setmetatable", setmetatable)
+call("setmetatable", setmetatable, {}, {}, {})
+
+-- Hooks see every call.
+for name, f in ipairs(functions) do
+  local calls = 0
+  debug.sethook(function() calls = calls + 1 end, "c")
+  for _ = 1, 3 do pcall(f, 1, 2) end
+  debug.sethook()
+  print("calls", name, calls)
 end
 
 -- What has no address in it, alone and in pairs, while strings, numbers and the others have metamethods and while not.

@@ -149,7 +149,7 @@ assert(message("table.insert()"):find("bad argument #1 to 'insert' (table expect
 assert(message("table.remove(t, 5)"):find("to 'remove' (position out of bounds)", 1, true))
 
 -- Protected metatables, finalizers and second metatables with 'setmetatable', whose usual way is a short one
--- (vendor/speed-21-setmetatable.patch).
+-- (vendor/speed-30-leaves.patch).
 local class = { __index = { value = 42 } }
 local object = setmetatable({}, class)
 assert(object.value == 42 and getmetatable(object) == class and rawequal(setmetatable(object, class), object))
