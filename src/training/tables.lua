@@ -380,6 +380,18 @@ local function functional(n)
   return total
 end
 
+-- More than a core's caches hold: a tree and a list of records, which the collector goes through as they grow.
+local function large(n)
+  local function grow(depth)
+    if depth == 0 then return {} end
+    return { grow(depth - 1), grow(depth - 1) }
+  end
+  local kept = { grow(14) }
+  for k = 1, n do kept[#kept + 1] = { name = "record", place = { k, k + 1 }, before = kept[k] } end
+  collectgarbage()
+  return #kept
+end
+
 return function()
   for _ = 1, 4 do arrays(2000) end
   records(6000)
@@ -391,4 +403,5 @@ return function()
   events(300)
   closures(8000)
   functional(600)
+  large(30000)
 end
