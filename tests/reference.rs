@@ -89,3 +89,9 @@ fn library_functions_take_arguments_of_all_kinds_as_without_our_patches() {
     let printed = as_the_reference_does(package(), &["tests/differential/arguments.lua"]);
     assert!(printed.lines().count() > 40_000);
 }
+
+#[test]
+fn hooks_see_what_they_see_without_our_patches() {
+    let printed = as_the_reference_does(package(), &["tests/differential/hooks.lua"]);
+    assert!(printed.lines().count() > 10_000);
+}

@@ -118,6 +118,33 @@ fn sigint_raises_an_error_that_a_script_may_catch() {
 }
 
 #[test]
+fn sigint_stops_loops_of_all_kinds() {
+    let loops = [
+        "while true do end",
+        "while not x do end",
+        "repeat until x",
+        "::again:: goto again",
+        "::again:: if not x then goto again end",
+        "for i = 1, math.maxinteger do end",
+        "for i = 1.0, math.huge do end",
+        "for _ in function() return 1 end do end",
+    ];
+    for program in PROGRAMS {
+        for code in loops {
+            let code = format!("local x print(pcall(function() print'ready' {code} end)) os.exit(true)");
+            let mut child = start(program, &code);
+            let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+            let mut line = || lines.next().expect("a line").expect("text");
+            assert_eq!(line(), "ready");
+            interrupt(&child);
+            let caught = line();
+            assert!(caught.ends_with("interrupted!"), "{code}: {caught}");
+            assert!(child.wait().expect("an end").success());
+        }
+    }
+}
+
+#[test]
 fn sigint_ends_a_script_with_a_traceback() {
     for program in PROGRAMS {
         let mut child = start(program, "print'ready' while true do end");
