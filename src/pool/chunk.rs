@@ -191,8 +191,9 @@ pub unsafe fn carve(header: *mut ChunkHeader, size: usize, most: u32) -> (*mut F
     }
 }
 
-/// Chunks of one class that have freed blocks, and behind them those with holes only. Newest first: the collector frees in bursts, and the chunks it came to
-/// last are still in the caches (2 to 5 % faster than oldest first on programs with churn).
+/// Chunks of one class that have freed blocks, and behind them those with holes only. Newest first: the collector frees
+/// in bursts, and the chunks it came to last are still in the caches (2 to 5 % faster than oldest first on programs with
+/// churn).
 #[derive(Clone, Copy)]
 pub struct ChunkQueue {
     pub head: *mut ChunkHeader,
