@@ -28,6 +28,15 @@ fn interrupt(child: &Child) {
     unsafe { libc::kill(pid, libc::SIGINT) };
 }
 
+/// Interrupts the child once it has said "ready"; gives what reads the lines that it prints after that.
+fn interrupt_when_ready(child: &mut Child) -> impl FnMut() -> String + use<> {
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut line = move || lines.next().expect("a line").expect("text");
+    assert_eq!(line(), "ready");
+    interrupt(child);
+    line
+}
+
 /// The signal that ended the child, all within a minute.
 fn ending_signal(mut child: Child) -> Option<i32> {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -105,10 +114,7 @@ fn streams_that_are_closed_stay_closed() {
 fn sigint_raises_an_error_that_a_script_may_catch() {
     for program in PROGRAMS {
         let mut child = start(program, "print(pcall(function() print'ready' while true do end end)) while true do end");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut line = || lines.next().expect("a line").expect("text");
-        assert_eq!(line(), "ready");
-        interrupt(&child);
+        let mut line = interrupt_when_ready(&mut child);
         let caught = line(); // with the place, unless it was still in `print`
         assert!(caught.starts_with("false\t") && caught.ends_with("interrupted!"), "{caught}");
         // The handler is good for one signal a call; the next one ends the program.
@@ -133,10 +139,7 @@ fn sigint_stops_loops_of_all_kinds() {
         for code in loops {
             let code = format!("local x print(pcall(function() print'ready' {code} end)) os.exit(true)");
             let mut child = start(program, &code);
-            let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-            let mut line = || lines.next().expect("a line").expect("text");
-            assert_eq!(line(), "ready");
-            interrupt(&child);
+            let mut line = interrupt_when_ready(&mut child);
             let caught = line();
             assert!(caught.ends_with("interrupted!"), "{code}: {caught}");
             assert!(child.wait().expect("an end").success());
