@@ -95,3 +95,9 @@ fn hooks_see_what_they_see_without_our_patches() {
     let printed = as_the_reference_does(package(), &["tests/differential/hooks.lua"]);
     assert!(printed.lines().count() > 10_000);
 }
+
+#[test]
+fn objects_live_and_die_as_without_our_patches() {
+    let printed = as_the_reference_does(package(), &["tests/differential/ages.lua"]);
+    assert_eq!(printed.lines().count(), 101);
+}
