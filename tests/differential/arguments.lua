@@ -1,5 +1,5 @@
--- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28, speed-30), and some that
--- have none, with arguments of all kinds. Prints what they give, a line for each call.
+-- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28, speed-30, speed-34), and some
+-- that have none, with arguments of all kinds. Prints what they give, a line for each call.
 
 math.randomseed(42)
 local draw = math.random
@@ -8,12 +8,14 @@ local values = {
   0, 1, -1, 2, 3, -3, 7, 1000, math.maxinteger, math.mininteger, 0.0, -0.0, 1.0, 1.5, -1.5, 2.5, -0.25, 1e15 + 0.5, 2^53,
   2^63, -2^63, 2^62 + 1024, 1e308, math.huge, -math.huge, 0 / 0, "", "abc", "10", "0x10", "1.5", " 7 ", "a.c", ".", "^b",
   "a\0b", ("long"):rep(20), true, false, {}, setmetatable({}, { __lt = function() return true end }),
+  { 10, 20, nil, 40 }, { x = 1 }, setmetatable({ 1 }, { __pairs = function(t) return 1, t, 3, 4 end, __len = function() return 2 end }),
 }
 
 local functions = {
   math.floor, math.ceil, math.max, math.min, math.abs, math.sqrt, math.fmod, math.tointeger, math.type, math.ult,
   math.random, math.modf, string.byte, string.sub, string.find, string.match, string.len, string.reverse, string.upper,
-  math.sin, math.cos, rawequal, rawlen, rawget, assert, select,
+  math.sin, math.cos, rawequal, rawlen, rawget, assert, select, ipairs, pairs, next, tonumber,
+  table.unpack,
 }
 
 local names = { [true] = "true", [false] = "false" } -- whatever their metatable says
@@ -22,12 +24,13 @@ local function show(...)
   for i = 1, parts.n do
     local part = parts[i]
     local kind = math.type(part) or type(part)
-    parts[i] = (kind == "table" or kind == "nil") and kind or kind .. ":" .. (names[part] or ("%q"):format(part))
+    assert((part == nil) == (kind == "nil"))
+    parts[i] = (kind == "table" or kind == "nil" or kind == "function") and kind or kind .. ":" .. (names[part] or ("%q"):format(part))
   end
   return table.concat(parts, " ", 1, parts.n)
 end
 
--- Ways to call `f` from Lua, and how many of its results they give: none, one, two, all.
+-- Ways to call `f` from Lua, and how many of its results they give: none, one, two, three, four, all.
 local ways = {
   [0] = function(f, ...) f(...) end,
   function(f, ...)
@@ -37,6 +40,14 @@ local ways = {
   function(f, ...)
     local first, second = f(...)
     return first, second
+  end,
+  function(f, ...)
+    local first, second, third = f(...)
+    return first, second, third
+  end,
+  function(f, ...)
+    local first, second, third, fourth = f(...)
+    return first, second, third, fourth
   end,
   function(f, ...) return f(...) end,
   function(f, ...) return (function(...) return ... end)(f(...)) end,
@@ -59,7 +70,7 @@ local function call(name, f, ...)
     if not results[1] then
       io.write("\t", show(table.unpack(there, 1, there.n)), "\n") -- now with the caller's line
     else
-      local n = wanted > 2 and results.n or wanted + 1
+      local n = wanted > 4 and results.n or wanted + 1
       local expected = show(table.unpack(results, 1, n))
       assert(show(table.unpack(there, 1, there.n)) == expected, expected)
     end
@@ -84,6 +95,38 @@ for name, f in ipairs(functions) do
   end
 end
 
+-- Single characters, such as there are strings of and such as there are not, and the bytes beside them.
+for _, s in ipairs { "", "a", "abc", "\0\1\255", ("xyz\xe9"):rep(30) } do
+  for i = -#s - 2, #s + 2 do
+    call("sub", string.sub, s, i, i)
+    call("sub", string.sub, s, i, i + 1)
+    call("sub", string.sub, s, i + 0.0, i)
+  end
+end
+
+-- Items in the array part and beyond it, with holes, and more than fit into a stack.
+for length = 0, 12 do
+  local items, others = {}, {}
+  for i = 1, length do items[i], others[length + 1 - i] = i * 10, i end
+  call("unpack", table.unpack, items)
+  call("unpack", table.unpack, others)
+  call("next", next, items, length)
+  call("next", next, items, length + 1)
+  items[length // 2] = nil
+  call("unpack", table.unpack, items)
+end
+call("unpack", table.unpack, { [1] = 1, [2] = 2, [3] = 3 })
+local holes = { 1, 2, 3, 4, 5, 6, 7, 8 }
+for i = 10, 16 do holes[i] = i end
+call("unpack", table.unpack, holes)
+print("hole", #holes, (function(_, _, _, _, _, _, _, _, ninth) return ninth == nil end)(table.unpack(holes)))
+for _, length in ipairs { 30, 300, 30000, 2000000 } do
+  local items = table.move({ 1, 2, 3 }, 1, 3, length - 2, {})
+  for i = 1, length do items[i] = i end
+  print("unpack", length, pcall(select, "#", table.unpack(items, 1, length > 1000000 and 5 or nil)))
+  print("unpack all", pcall(function() return select("#", table.unpack(items)) end))
+end
+
 -- Metatables that are set anew, and not; those with a finalizer, and those that nobody may change.
 local finalized = 0
 local metatables = { {}, { __gc = function() finalized = finalized + 1 end }, { __metatable = "mine" }, { __index = {} }, 7 }
@@ -106,13 +149,17 @@ print("finalized", finalized)
 call("setmetatable", setmetatable)
 call("setmetatable", setmetatable, {}, {}, {})
 
--- Hooks see every call.
+-- Hooks see every call, however many results it is for.
 for name, f in ipairs(functions) do
-  local calls = 0
-  debug.sethook(function() calls = calls + 1 end, "c")
-  for _ = 1, 3 do pcall(f, 1, 2) end
-  debug.sethook()
-  print("calls", name, calls)
+  for wanted = 0, #ways do
+    local calls = 0
+    debug.sethook(function() calls = calls + 1 end, "c")
+    pcall(ways[wanted], f, 1, 2)
+    pcall(ways[wanted], f, { 10, 20 })
+    pcall(ways[wanted], f, "abc", 2, 2)
+    debug.sethook()
+    print("calls", name, wanted, calls)
+  end
 end
 
 -- What has no address in it, alone and in pairs, while strings, numbers and the others have metamethods and while not.
