@@ -60,7 +60,9 @@ local makers = {
     thread(any())
     return { serial = serial, set = set, keep = serial % 2 == 0 and thread or nil }
   end,
-  function() return { serial = serial, text = ("text %d "):rep(random(9)):format(1, 2, 3, 4, 5, 6, 7, 8, 9), any() } end,
+  function()
+    return { serial = serial, text = ("text %d "):rep(random(9)):format(1, 2, 3, 4, 5, 6, 7, 8, 9), any() }
+  end,
   function()
     return { serial = serial, code = load("local a, b = ... return function() return a, b end")(any(), {}) }
   end,

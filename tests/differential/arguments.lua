@@ -1,5 +1,5 @@
--- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28, speed-30, speed-34), and some
--- that have none, with arguments of all kinds. Prints what they give, a line for each call.
+-- Library functions that have short ways for their usual arguments (vendor/speed-25 to speed-28, speed-30, speed-34), and
+-- some that have none, with arguments of all kinds. Prints what they give, a line for each call.
 
 math.randomseed(42)
 local draw = math.random
@@ -8,24 +8,25 @@ local values = {
   0, 1, -1, 2, 3, -3, 7, 1000, math.maxinteger, math.mininteger, 0.0, -0.0, 1.0, 1.5, -1.5, 2.5, -0.25, 1e15 + 0.5, 2^53,
   2^63, -2^63, 2^62 + 1024, 1e308, math.huge, -math.huge, 0 / 0, "", "abc", "10", "0x10", "1.5", " 7 ", "a.c", ".", "^b",
   "a\0b", ("long"):rep(20), true, false, {}, setmetatable({}, { __lt = function() return true end }),
-  { 10, 20, nil, 40 }, { x = 1 }, setmetatable({ 1 }, { __pairs = function(t) return 1, t, 3, 4 end, __len = function() return 2 end }),
+  { 10, 20, nil, 40 }, { x = 1 },
+  setmetatable({ 1 }, { __pairs = function(t) return 1, t, 3, 4 end, __len = function() return 2 end }),
 }
 
 local functions = {
   math.floor, math.ceil, math.max, math.min, math.abs, math.sqrt, math.fmod, math.tointeger, math.type, math.ult,
   math.random, math.modf, string.byte, string.sub, string.find, string.match, string.len, string.reverse, string.upper,
-  math.sin, math.cos, rawequal, rawlen, rawget, assert, select, ipairs, pairs, next, tonumber,
-  table.unpack,
+  math.sin, math.cos, rawequal, rawlen, rawget, assert, select, ipairs, pairs, next, tonumber, table.unpack,
 }
 
 local names = { [true] = "true", [false] = "false" } -- whatever their metatable says
+local kinds_alone = { ["table"] = true, ["nil"] = true, ["function"] = true } -- shown without a value
 local function show(...)
   local parts = table.pack(...)
   for i = 1, parts.n do
     local part = parts[i]
     local kind = math.type(part) or type(part)
     assert((part == nil) == (kind == "nil"))
-    parts[i] = (kind == "table" or kind == "nil" or kind == "function") and kind or kind .. ":" .. (names[part] or ("%q"):format(part))
+    parts[i] = kinds_alone[kind] and kind or kind .. ":" .. (names[part] or ("%q"):format(part))
   end
   return table.concat(parts, " ", 1, parts.n)
 end
